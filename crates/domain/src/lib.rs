@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod bar;
+mod prediction;
+mod price;
+mod recommendation;
+mod ticker;
+mod universe;
+
+pub use bar::{Bar, BarFault, TickerBar, BAR_SECONDS};
+pub use prediction::{Class, InvalidModelId, InvalidModelKind, InvalidProbabilities, ModelId, ModelKind, Prediction, Probabilities};
+pub use price::{InvalidPrice, Price};
+pub use recommendation::{Action, DISCLAIMER, Recommendation};
+pub use ticker::{InvalidTicker, Ticker};
+pub use universe::{Listing, Universe};

@@ -1,0 +1,49 @@
+//! Against scikit-learn's figures.
+
+use std::path::PathBuf;
+
+use domain::Class;
+use evaluation::{most_probable, score};
+
+/// The folder of reference data, or a plain word that its test is skipped.
+fn shared(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("TANDEM_SHARED_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let path = folder.join(name);
+    if !path.exists() {
+        eprintln!("skipped: {} is absent (set TANDEM_SHARED_DIR)", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn scores_equal_scikit_learn() {
+    let Some(path) = shared("golden/metrics_sklearn.json") else { return };
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let truth: Vec<Class> = golden["y_true"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|class| Class::ALL[usize::try_from(class.as_u64().unwrap()).unwrap()])
+        .collect();
+    let probabilities: Vec<[f64; 3]> = serde_json::from_value(golden["probs"].clone()).unwrap();
+    let scores = score(&truth, &most_probable(&probabilities), &probabilities).unwrap();
+
+    let close = |name: &str, ours: f64, theirs: &serde_json::Value| {
+        let theirs = theirs.as_f64().unwrap();
+        assert!((ours - theirs).abs() < 1e-9, "{name}: {ours} against {theirs}");
+    };
+    close("macro F1", scores.macro_f1, &golden["macro_f1"]);
+    close("MCC", scores.mcc, &golden["mcc"]);
+    close("log loss", scores.log_loss, &golden["log_loss"]);
+    close("Brier", scores.brier, &golden["brier"]);
+    close("ECE", scores.ece, &golden["ece_15_equal_width"]);
+    for class in Class::ALL {
+        let ours = scores.classes[class.index()];
+        close("F1", ours.f1, &golden["f1"][class.index()]);
+        close("precision", ours.precision, &golden["precision"][class.index()]);
+        close("recall", ours.recall, &golden["recall"][class.index()]);
+    }
+    assert_eq!(serde_json::to_value(scores.confusion).unwrap(), golden["confusion"]);
+}

@@ -1,0 +1,76 @@
+use domain::Bar;
+
+use super::{Adx, Atr, Bollinger, Cci, Macd, Mfi, Obv, Roc, Rsi, Stochastic};
+
+/// How many indicators an [`IndicatorSet`] computes.
+pub const INDICATOR_COUNT: usize = 19;
+
+/// Their names, in the order of [`IndicatorSet::next`].
+pub const INDICATOR_NAMES: [&str; INDICATOR_COUNT] = [
+    "rsi_14",
+    "macd",
+    "macd_signal",
+    "macd_hist",
+    "ema_12",
+    "ema_26",
+    "sma_20",
+    "bb_upper",
+    "bb_middle",
+    "bb_lower",
+    "atr_14",
+    "adx_14",
+    "cci_20",
+    "mfi_14",
+    "obv",
+    "roc_5",
+    "stoch_k",
+    "stoch_d",
+    "willr_14",
+];
+
+/// All textbook indicators of one ticker, for research and for comparison with other libraries.
+#[derive(Clone, Debug, Default)]
+pub struct IndicatorSet {
+    rsi: Rsi,
+    macd: Macd,
+    bollinger: Bollinger,
+    atr: Atr,
+    adx: Adx,
+    cci: Cci,
+    mfi: Mfi,
+    obv: Obv,
+    roc: Roc,
+    stochastic: Stochastic,
+}
+
+impl IndicatorSet {
+    /// Takes the next bar; values in the order of [`INDICATOR_NAMES`], `None` while warming up.
+    pub fn next(&mut self, bar: &Bar) -> [Option<f64>; INDICATOR_COUNT] {
+        let close = bar.close.get();
+        let macd = self.macd.next(close);
+        let warm = self.macd.is_warm();
+        let bands = self.bollinger.next(close);
+        let stochastic = self.stochastic.next(bar);
+        [
+            self.rsi.next(close),
+            warm.then_some(macd.macd),
+            warm.then_some(macd.signal),
+            warm.then_some(macd.histogram),
+            self.macd.ema_12_is_warm().then_some(macd.ema_12),
+            self.macd.ema_26_is_warm().then_some(macd.ema_26),
+            bands.map(|bands| bands.middle),
+            bands.map(|bands| bands.upper),
+            bands.map(|bands| bands.middle),
+            bands.map(|bands| bands.lower),
+            self.atr.next(bar),
+            self.adx.next(bar),
+            self.cci.next(bar),
+            self.mfi.next(bar),
+            Some(self.obv.next(bar)),
+            self.roc.next(close),
+            stochastic.k,
+            stochastic.d,
+            stochastic.williams,
+        ]
+    }
+}

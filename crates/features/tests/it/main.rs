@@ -1,0 +1,13 @@
+//! Tests of the features: golden values, causality, invariance, warm-up and refusals.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod causality;
+mod golden;
+mod invariance;
+mod market;
+mod refusals;
+mod robustness;
+mod warm_up;

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod champions;
+mod error;
+mod live;
+mod model;
+mod network;
+mod policy;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use champions::{Champions, DualPrediction, LiveChampions, Refreshed, predict_both};
+pub use error::InferenceError;
+pub use live::LiveTicker;
+pub use model::{MAXIMUM_BATCH, Model};
+pub use network::NetworkError;
+pub use policy::{InvalidPolicy, Policy, confirm};

@@ -1,0 +1,17 @@
+/// Bars cannot be taken in. What the vendor does wrong is no such error: it is logged, counted and tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A setting is out of range.
+    #[error("[ingest] {field} = {value} cannot be used: expected {expected}")]
+    Setting {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// The database is lost or refuses.
+    #[error(transparent)]
+    Storage(#[from] storage::StorageError),
+}

@@ -1,0 +1,145 @@
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use crate::IngestError;
+
+/// How prices are fetched: section `[ingest]` of the settings. All durations but the timeout are in market time.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestSettings {
+    /// Requests a second to the vendor, sustained. One poll of all tickers may go out at once.
+    pub requests_per_second: f64,
+    /// Requests under way at a time.
+    pub concurrency: usize,
+    /// How long one request may take, in milliseconds of real time.
+    pub request_timeout_ms: u64,
+    /// How long after its end a minute counts as closed, in milliseconds; below a minute.
+    pub grace_ms: u64,
+    /// How often the price of the running minute is asked for between two closes, in seconds; 0 for never.
+    pub forming_interval_s: u64,
+    /// Minutes before the last stored bar that each poll asks for again, to catch revised and late bars.
+    pub overlap_minutes: u32,
+    /// Days of history fetched for a ticker without bars; Yahoo has 30.
+    pub backfill_days: u32,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 4.0,
+            concurrency: 20,
+            request_timeout_ms: 10_000,
+            grace_ms: 1_000,
+            forming_interval_s: 15,
+            overlap_minutes: 5,
+            backfill_days: 30,
+        }
+    }
+}
+
+impl IngestSettings {
+    /// Refuses values that would stop or flood the vendor.
+    ///
+    /// # Errors
+    /// [`IngestError::Setting`] names the first such field.
+    pub fn check(&self) -> Result<(), IngestError> {
+        let refuse = |field, value: String, expected| {
+            Err(IngestError::Setting {
+                field,
+                value,
+                expected,
+            })
+        };
+        if !(self.requests_per_second.is_finite() && self.requests_per_second > 0.0) {
+            return refuse(
+                "requests_per_second",
+                self.requests_per_second.to_string(),
+                "a number above 0",
+            );
+        }
+        if self.concurrency == 0 {
+            return refuse("concurrency", self.concurrency.to_string(), "1 or more");
+        }
+        if self.request_timeout_ms == 0 {
+            return refuse(
+                "request_timeout_ms",
+                self.request_timeout_ms.to_string(),
+                "1 or more",
+            );
+        }
+        if self.grace_ms >= 60_000 {
+            return refuse(
+                "grace_ms",
+                self.grace_ms.to_string(),
+                "less than a minute (60000)",
+            );
+        }
+        if self.overlap_minutes > 390 {
+            return refuse(
+                "overlap_minutes",
+                self.overlap_minutes.to_string(),
+                "a session (390) or less",
+            );
+        }
+        if !(1..=30).contains(&self.backfill_days) {
+            return refuse(
+                "backfill_days",
+                self.backfill_days.to_string(),
+                "1 to 30, which is all that Yahoo has",
+            );
+        }
+        Ok(())
+    }
+
+    /// [`IngestSettings::grace_ms`] as a span of market time.
+    pub fn grace(&self) -> TimeDelta {
+        TimeDelta::milliseconds(i64::try_from(self.grace_ms).unwrap_or(i64::MAX))
+    }
+
+    /// [`IngestSettings::request_timeout_ms`] as a span of real time.
+    pub const fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_polite_and_valid() {
+        let settings = IngestSettings::default();
+        settings.check().unwrap();
+        // 20 tickers, one poll a close and one each forming price: what is left is for retries.
+        let polls_a_minute = 60 / settings.forming_interval_s;
+        assert!((polls_a_minute * 20) as f64 / 60.0 < settings.requests_per_second / 2.0);
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_with_its_value() {
+        let settings = IngestSettings {
+            requests_per_second: 0.0,
+            ..IngestSettings::default()
+        };
+        assert!(
+            settings
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("requests_per_second = 0")
+        );
+        let settings = IngestSettings {
+            backfill_days: 60,
+            ..IngestSettings::default()
+        };
+        assert!(
+            settings
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("backfill_days = 60")
+        );
+    }
+}

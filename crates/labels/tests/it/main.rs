@@ -1,0 +1,10 @@
+//! Tests of the labels: golden values, hand-written cases, properties.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod cases;
+mod golden;
+mod properties;
+mod weights;

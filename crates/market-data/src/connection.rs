@@ -1,0 +1,169 @@
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use reqwest::{
+    Certificate, Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+
+/// Yahoo refuses at once (429) whoever does not look like a browser.
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+     Chrome/131.0.0.0 Safari/537.36";
+
+/// How the vendors are reached.
+#[derive(Clone, Debug)]
+pub struct VendorConnection {
+    /// `host:port` that every vendor's host name is connected to; `None` for the vendors themselves.
+    /// Variable `TANDEM_VENDOR_ADDRESS`.
+    pub address: Option<String>,
+    /// PEM file with the only root certificate to trust; `None` for the system's roots.
+    /// Variable `TANDEM_VENDOR_CA`.
+    pub certificate: Option<PathBuf>,
+    /// How long one request may take, connecting included.
+    pub request_timeout: Duration,
+}
+
+/// The connection's settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The address is not `host:port`.
+    #[error(
+        "TANDEM_VENDOR_ADDRESS={value:?} is no address: expected host:port, such as 127.0.0.1:8443"
+    )]
+    Address {
+        /// The value found.
+        value: String,
+    },
+    /// The certificate's file cannot be read.
+    #[error("failed to read the certificate {} named by TANDEM_VENDOR_CA", path.display())]
+    ReadCertificate {
+        /// Path of the file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The certificate's file holds no certificate.
+    #[error("{} named by TANDEM_VENDOR_CA holds no certificate in PEM format", path.display())]
+    Certificate {
+        /// Path of the file.
+        path: PathBuf,
+    },
+    /// The HTTP client cannot be built.
+    #[error("failed to set up the HTTP client")]
+    Client {
+        /// The client's reason.
+        source: reqwest::Error,
+    },
+    /// The vendor's library refuses the HTTP client.
+    #[error("failed to set up yahoo_finance_api")]
+    Library {
+        /// The library's reason.
+        source: yahoo_finance_api::YahooError,
+    },
+}
+
+impl VendorConnection {
+    /// The connection that `TANDEM_VENDOR_ADDRESS` and `TANDEM_VENDOR_CA` describe; the real vendors when unset.
+    pub fn from_environment(request_timeout: Duration) -> Self {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            address: set("TANDEM_VENDOR_ADDRESS").map(|value| value.to_string_lossy().into_owned()),
+            certificate: set("TANDEM_VENDOR_CA").map(PathBuf::from),
+            request_timeout,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Result<Client, ConnectionError> {
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .https_only(true)
+            .connect_timeout(self.request_timeout)
+            .timeout(self.request_timeout);
+        if let Some(address) = &self.address {
+            let port = address
+                .rsplit_once(':')
+                .filter(|(host, _)| !host.is_empty());
+            if !port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+                return Err(ConnectionError::Address {
+                    value: address.clone(),
+                });
+            }
+            // A proxy would resolve the vendor's name itself and reach the real vendor.
+            builder = builder
+                .no_proxy()
+                .dns_resolver(Arc::new(FixedAddress(address.as_str().into())));
+        }
+        if let Some(path) = &self.certificate {
+            let pem = std::fs::read(path).map_err(|source| ConnectionError::ReadCertificate {
+                path: path.clone(),
+                source,
+            })?;
+            let roots = Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|roots| !roots.is_empty())
+                .ok_or_else(|| ConnectionError::Certificate { path: path.clone() })?;
+            builder = builder.tls_certs_only(roots);
+        }
+        builder
+            .build()
+            .map_err(|source| ConnectionError::Client { source })
+    }
+}
+
+/// Answers every host name with one address, whose port replaces the vendor's 443.
+struct FixedAddress(Arc<str>);
+
+impl Resolve for FixedAddress {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let address = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host(&*address).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(address: Option<&str>, certificate: Option<PathBuf>) -> VendorConnection {
+        VendorConnection {
+            address: address.map(str::to_owned),
+            certificate,
+            request_timeout: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn an_address_needs_host_and_port() {
+        for bad in [
+            "127.0.0.1",
+            ":8443",
+            "market-sim:",
+            "market-sim:https",
+            "market-sim:0",
+        ] {
+            let error = connection(Some(bad), None).client().unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+        for good in ["127.0.0.1:8443", "market-sim:8443", "[::1]:8443"] {
+            connection(Some(good), None).client().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_bad_certificate_file_is_named() {
+        let missing = connection(None, Some("no-such-file.pem".into()))
+            .client()
+            .unwrap_err();
+        assert!(missing.to_string().contains("no-such-file.pem"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, "not a certificate").unwrap();
+        let error = connection(None, Some(path)).client().unwrap_err();
+        assert!(
+            matches!(error, ConnectionError::Certificate { .. }),
+            "{error}"
+        );
+    }
+}

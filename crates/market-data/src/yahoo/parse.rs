@@ -1,0 +1,282 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{BAR_SECONDS, Bar, Price, Ticker};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{client::MinuteRequest, error::VendorError};
+use crate::{FetchedBars, FormingTrade, RejectedRow, Split, VendorRow};
+
+/// Yahoo's name of the one-minute interval.
+pub(crate) const MINUTE: &str = "1m";
+
+/// Reads the body of a chart answer as [`YahooClient::minute_bars`](crate::YahooClient::minute_bars) does.
+///
+/// `is_regular` says whether a moment lies in a regular session.
+///
+/// # Errors
+/// [`VendorError`] when the body holds no one-minute bars.
+pub fn parse_minute_chart(
+    body: &[u8],
+    request: &MinuteRequest,
+    is_regular: impl Fn(DateTime<Utc>) -> bool,
+) -> Result<FetchedBars, VendorError> {
+    let json = serde_json::from_slice(body)
+        .map_err(|source| VendorError::from_json(source, request.ticker.clone()))?;
+    let chart = read_chart(json, &request.ticker, MINUTE)?;
+    Ok(bars_of(chart, request.as_of, request.grace, is_regular))
+}
+
+/// A chart's rows, not yet judged.
+#[derive(Debug)]
+pub(crate) struct Chart {
+    /// In the vendor's order.
+    rows: Vec<VendorRow>,
+    splits: Vec<Split>,
+    /// When the last trade happened that the answer knows of.
+    market_time: Option<DateTime<Utc>>,
+}
+
+/// Lines the columns of an answer up to rows.
+pub(crate) fn read_chart(
+    json: Value,
+    ticker: &Ticker,
+    interval: &'static str,
+) -> Result<Chart, VendorError> {
+    let envelope: Envelope = serde_json::from_value(json)
+        .map_err(|source| VendorError::from_json(source, ticker.clone()))?;
+    // A 401 sits under `finance`, all else under `chart`.
+    let body = envelope.chart.or(envelope.finance).unwrap_or_default();
+    let block = body.result.and_then(|blocks| blocks.into_iter().next());
+    let Some(block) = block else {
+        return Err(match body.error {
+            Some(error) => {
+                VendorError::from_message(&error.code, &error.description, ticker.clone())
+            }
+            None => VendorError::NoData {
+                ticker: ticker.clone(),
+            },
+        });
+    };
+    let meta = block.meta;
+    if meta.currency.is_none() && meta.instrument_type.as_deref() == Some("MUTUALFUND") {
+        return Err(VendorError::UnknownSymbol {
+            ticker: ticker.clone(),
+        });
+    }
+    if meta.data_granularity.as_deref() != Some(interval) {
+        let found = meta.data_granularity.unwrap_or_default();
+        return Err(VendorError::Granularity {
+            ticker: ticker.clone(),
+            asked: interval,
+            found,
+        });
+    }
+    let times = block.timestamp.unwrap_or_default();
+    let quote = block
+        .indicators
+        .quote
+        .into_iter()
+        .next()
+        .unwrap_or_default();
+    let rows = quote.rows(&times, ticker)?;
+    if rows.iter().all(VendorRow::is_empty) {
+        return Err(VendorError::NoData {
+            ticker: ticker.clone(),
+        });
+    }
+    let mut splits: Vec<Split> = block
+        .events
+        .and_then(|events| events.splits)
+        .unwrap_or_default()
+        .into_values()
+        .filter_map(|split| {
+            let ratio = split.numerator / split.denominator;
+            let effective = DateTime::from_timestamp(split.date, 0)?;
+            (ratio.is_finite() && ratio > 0.0).then_some(Split { effective, ratio })
+        })
+        .collect();
+    splits.sort_by_key(|split| split.effective);
+    let market_time = meta
+        .regular_market_time
+        .and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    Ok(Chart {
+        rows,
+        splits,
+        market_time,
+    })
+}
+
+/// Applies the closing rules (see the crate's page).
+pub(crate) fn bars_of(
+    chart: Chart,
+    as_of: DateTime<Utc>,
+    grace: TimeDelta,
+    is_regular: impl Fn(DateTime<Utc>) -> bool,
+) -> FetchedBars {
+    let Chart {
+        mut rows,
+        splits,
+        market_time,
+    } = chart;
+    let mut fetched = FetchedBars {
+        splits,
+        ..FetchedBars::default()
+    };
+    let last_trade = rows.pop_if(|row| is_last_trade(row, market_time));
+    let mut closed: BTreeMap<DateTime<Utc>, Bar> = BTreeMap::new();
+    for row in rows {
+        let end = row.time + TimeDelta::seconds(BAR_SECONDS);
+        if row.is_empty() {
+            fetched.without_trades += 1;
+        } else if !is_regular(row.time) {
+            fetched.outside_session += 1;
+        } else if end + grace > as_of {
+            // What a running minute looks like is nobody's fault; its price is good enough to show.
+            let time = market_time
+                .filter(|time| (row.time..end).contains(time))
+                .unwrap_or(row.time);
+            fetched.forming = forming(time, row.close).or(fetched.forming);
+        } else {
+            match row.to_bar() {
+                // Yahoo sometimes repeats a minute: the fuller row is the bar.
+                Ok(bar) => {
+                    let kept = closed.entry(bar.start).or_insert(bar);
+                    if bar.volume > kept.volume {
+                        *kept = bar;
+                    }
+                }
+                Err(fault) => fetched.rejected.push(RejectedRow { row, fault }),
+            }
+        }
+    }
+    fetched.closed = closed.into_values().collect();
+    match last_trade {
+        Some(row) if is_regular(row.time) => {
+            fetched.forming = forming(row.time, row.close).or(fetched.forming);
+        }
+        Some(_) => fetched.outside_session += 1,
+        None => (),
+    }
+    fetched
+}
+
+/// Whether Yahoo's last row is the last trade rather than a bar. Usually it is off the minute grid; a trade in the
+/// first second of a minute is on it, and is known by the market's time.
+fn is_last_trade(row: &VendorRow, market_time: Option<DateTime<Utc>>) -> bool {
+    row.is_single_price()
+        && (row.time.timestamp() % BAR_SECONDS != 0 || Some(row.time) == market_time)
+}
+
+fn forming(time: DateTime<Utc>, price: Option<f64>) -> Option<FormingTrade> {
+    Some(FormingTrade {
+        time,
+        price: Price::new(price?).ok()?,
+    })
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    chart: Option<Body>,
+    finance: Option<Body>,
+}
+
+#[derive(Default, Deserialize)]
+struct Body {
+    result: Option<Vec<Block>>,
+    error: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    meta: Meta,
+    timestamp: Option<Vec<i64>>,
+    events: Option<Events>,
+    #[serde(default)]
+    indicators: Indicators,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta {
+    currency: Option<String>,
+    instrument_type: Option<String>,
+    regular_market_time: Option<i64>,
+    data_granularity: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Events {
+    splits: Option<BTreeMap<String, SplitEvent>>,
+}
+
+#[derive(Deserialize)]
+struct SplitEvent {
+    date: i64,
+    numerator: f64,
+    denominator: f64,
+}
+
+#[derive(Default, Deserialize)]
+struct Indicators {
+    #[serde(default)]
+    quote: Vec<Quote>,
+}
+
+/// The columns. Values are kept as they came: Yahoo mixes whole and broken numbers and at times writes "NaN".
+#[derive(Default, Deserialize)]
+struct Quote {
+    open: Option<Vec<Value>>,
+    high: Option<Vec<Value>>,
+    low: Option<Vec<Value>>,
+    close: Option<Vec<Value>>,
+    volume: Option<Vec<Value>>,
+}
+
+impl Quote {
+    /// One row for each time. Columns that are absent altogether are empty; a column of another length means that values
+    /// are missing somewhere, and nobody knows where.
+    fn rows(self, times: &[i64], ticker: &Ticker) -> Result<Vec<VendorRow>, VendorError> {
+        if times.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = [self.open, self.high, self.low, self.close, self.volume];
+        if columns
+            .iter()
+            .flatten()
+            .any(|column| column.len() != times.len())
+        {
+            let names = ["open", "high", "low", "close", "volume"];
+            let mut lengths = format!("{} times", times.len());
+            for (name, column) in names.iter().zip(&columns) {
+                lengths += &format!(", {} {name}", column.as_ref().map_or(0, Vec::len));
+            }
+            return Err(VendorError::Ragged {
+                ticker: ticker.clone(),
+                lengths,
+            });
+        }
+        let [open, high, low, close, volume] = &columns;
+        let value = |column: &Option<Vec<Value>>, row: usize| column.as_ref()?.get(row)?.as_f64();
+        let rows = times.iter().enumerate().filter_map(|(row, seconds)| {
+            Some(VendorRow {
+                time: DateTime::from_timestamp(*seconds, 0)?,
+                open: value(open, row),
+                high: value(high, row),
+                low: value(low, row),
+                close: value(close, row),
+                volume: value(volume, row),
+            })
+        });
+        Ok(rows.collect())
+    }
+}

@@ -1,0 +1,338 @@
+//! Answers over the wire, through `yahoo_finance_api` and TLS.
+
+use std::time::Duration;
+
+use market_data::{VendorError, YahooClient};
+
+use crate::{
+    at, recording, request,
+    vendor_server::{Answer, VendorServer},
+};
+
+const OPEN: i64 = 1_522_071_000; // 2018-03-26 13:30 UTC, a Monday
+
+/// A chart with the given columns; `meta` as Yahoo sends it today.
+fn chart(times: &str, columns: [&str; 5]) -> String {
+    let [open, high, low, close, volume] = columns;
+    format!(
+        r#"{{"chart":{{"result":[{{"meta":{{"currency":"USD","symbol":"AAPL","exchangeName":"NMS",
+        "fullExchangeName":"NasdaqGS","instrumentType":"EQUITY","firstTradeDate":345479400,
+        "regularMarketTime":1522071137,"hasPrePostMarketData":true,"gmtoffset":-14400,"timezone":"EDT",
+        "exchangeTimezoneName":"America/New_York","priceHint":2,"dataGranularity":"1m","range":""}},
+        "timestamp":{times},"events":{{"splits":{{"1522071000":{{"date":1522071000,"numerator":4.0,
+        "denominator":1.0,"splitRatio":"4:1"}}}}}},"indicators":{{"quote":[{{"open":{open},"high":{high},"low":{low},
+        "close":{close},"volume":{volume}}}]}}}}],"error":null}}}}"#
+    )
+}
+
+async fn fetch(answer: Answer) -> Result<market_data::FetchedBars, VendorError> {
+    let server = VendorServer::start(move |_| answer.clone()).await;
+    let client = YahooClient::new(&server.connection).unwrap();
+    client
+        .minute_bars(&request("AAPL", OPEN + 140), calendar::nyse())
+        .await
+}
+
+#[tokio::test]
+async fn bars_come_through_the_named_address_and_root() {
+    let body = chart(
+        "[1522071000,1522071060,1522071120,1522071137]",
+        [
+            "[168.1,168.3,168.0,168.2]",
+            "[168.5,168.4,168.1,168.2]",
+            "[168.0,168.2,167.9,168.2]",
+            "[168.3,168.3,168.05,168.2]",
+            "[120000,90000,40000,0]",
+        ],
+    );
+    let server = VendorServer::start(move |_| Answer::json(body.clone())).await;
+    let client = YahooClient::new(&server.connection).unwrap();
+    let asked = request("AAPL", OPEN + 140);
+    let fetched = client.minute_bars(&asked, calendar::nyse()).await.unwrap();
+    assert_eq!(
+        fetched
+            .closed
+            .iter()
+            .map(|bar| bar.start)
+            .collect::<Vec<_>>(),
+        [at(OPEN), at(OPEN + 60)]
+    );
+    assert_eq!(fetched.closed[0].volume, 120_000);
+    let forming = fetched.forming.unwrap();
+    assert_eq!((forming.time, forming.price.get()), (at(OPEN + 137), 168.2));
+    assert_eq!(
+        (fetched.splits[0].effective, fetched.splits[0].ratio),
+        (at(OPEN), 4.0)
+    );
+
+    let calls = server.calls.lock().unwrap();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(
+        calls[0].host, "query1.finance.yahoo.com",
+        "the vendor's own name is asked for"
+    );
+    assert!(calls[0].user_agent.starts_with("Mozilla/5.0"));
+    assert_eq!(
+        (calls[0].ticker.as_str(), calls[0].period),
+        ("AAPL", (asked.start.timestamp(), asked.end.timestamp()))
+    );
+}
+
+#[tokio::test]
+async fn bad_rows_are_rejected_with_their_reason_and_the_rest_is_kept() {
+    let body = chart(
+        "[1522071000,1522071020,1522071060]",
+        [
+            "[168.1,168.1,null]",
+            "[160.0,168.1,168.4]",
+            "[168.0,168.1,168.2]",
+            "[168.3,168.1,168.3]",
+            "[120000,5,90000]",
+        ],
+    );
+    let fetched = fetch(Answer::json(body)).await.unwrap();
+    let reasons: Vec<String> = fetched
+        .rejected
+        .iter()
+        .map(|rejected| rejected.fault.to_string())
+        .collect();
+    assert!(fetched.closed.is_empty());
+    assert_eq!(reasons[0], "high 160 is below low 168");
+    assert!(
+        reasons[1].ends_with("is not on the minute"),
+        "{}",
+        reasons[1]
+    );
+    assert!(reasons[2].starts_with("open: NaN"), "{}", reasons[2]);
+    assert_eq!(fetched.rejected[2].row.open, None);
+}
+
+#[tokio::test]
+async fn the_entry_at_the_close_is_dropped() {
+    // 2018-03-26 20:00 UTC, the session's end.
+    let close = OPEN + 390 * 60;
+    let body = chart(
+        &format!("[{},{close}]", close - 60),
+        [
+            "[172.1,172.77]",
+            "[172.9,172.77]",
+            "[172.0,172.77]",
+            "[172.8,172.77]",
+            "[4000000,0]",
+        ],
+    );
+    let server = VendorServer::start(move |_| Answer::json(body.clone())).await;
+    let client = YahooClient::new(&server.connection).unwrap();
+    let fetched = client
+        .minute_bars(&request("AAPL", close + 300), calendar::nyse())
+        .await
+        .unwrap();
+    assert_eq!(
+        fetched
+            .closed
+            .iter()
+            .map(|bar| bar.start)
+            .collect::<Vec<_>>(),
+        [at(close - 60)]
+    );
+    assert_eq!((fetched.forming, fetched.outside_session), (None, 1));
+}
+
+#[tokio::test]
+async fn a_trade_in_the_first_second_of_a_minute_is_no_bar() {
+    // An old last trade, stamped on the minute: by its age alone it would be a closed bar.
+    let body = chart("[1522071000,1522071060]", ["[168.1,168.2]"; 5])
+        .replace("\"volume\":[168.1,168.2]", "\"volume\":[100,0]");
+    let body = body.replace("1522071137", "1522071060");
+    let fetched = fetch(Answer::json(body)).await.unwrap();
+    assert_eq!(fetched.closed.len(), 1);
+    assert_eq!(fetched.forming.unwrap().time, at(OPEN + 60));
+}
+
+#[tokio::test]
+async fn each_recorded_refusal_is_recognised() {
+    type Check = fn(&VendorError) -> bool;
+    let cases: [(&str, Check, bool); 9] = [
+        (
+            "429_edge_plain_text",
+            |error| matches!(error, VendorError::RateLimited { .. }),
+            true,
+        ),
+        (
+            "429_getcrumb_plain_text",
+            |error| matches!(error, VendorError::RateLimited { .. }),
+            true,
+        ),
+        (
+            "401_invalid_crumb",
+            |error| matches!(error, VendorError::Unauthorised { .. }),
+            true,
+        ),
+        (
+            "401_invalid_crumb_2024",
+            |error| matches!(error, VendorError::Unauthorised { .. }),
+            true,
+        ),
+        (
+            "401_quote_without_crumb_2026",
+            |error| matches!(error, VendorError::Unauthorised { .. }),
+            true,
+        ),
+        (
+            "404_not_found",
+            |error| matches!(error, VendorError::UnknownSymbol { .. }),
+            false,
+        ),
+        (
+            "400_invalid_interval",
+            |error| matches!(error, VendorError::Refused { .. }),
+            false,
+        ),
+        (
+            "422_1m_more_than_7_days",
+            |error| matches!(error, VendorError::Period { .. }),
+            false,
+        ),
+        (
+            "422_1m_older_than_30_days",
+            |error| matches!(error, VendorError::Period { .. }),
+            false,
+        ),
+    ];
+    for (name, is_right, is_retryable) in cases {
+        let Some(recorded) = recording(&format!("errors/{name}.json")) else {
+            return;
+        };
+        let recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+        let status = recorded["http_status"].as_u64().unwrap() as u16;
+        let answer = Answer::status(status, "text/plain", recorded["body"].as_str().unwrap());
+        let error = fetch(answer).await.unwrap_err();
+        assert!(is_right(&error), "{name}: {error:?}");
+        assert_eq!(error.is_retryable(), is_retryable, "{name}");
+        assert_eq!(
+            error.retry_after().is_some(),
+            name.starts_with("429"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_words_too_many_requests_are_a_rate_limit_even_with_status_200() {
+    let error = fetch(Answer::status(200, "text/plain", "Too Many Requests\r\n"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, VendorError::RateLimited { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn each_empty_shape_is_no_data() {
+    let without_times = chart("[]", ["[]"; 5]).replace("\"timestamp\":[],", "");
+    let empty_columns = chart("[]", ["[]"; 5]);
+    let nulls = chart("[1522071000,1522071060]", ["[null,null]"; 5]);
+    let nothing = r#"{"chart":{"result":[],"error":null}}"#.to_owned();
+    for body in [without_times, empty_columns, nulls, nothing] {
+        let error = fetch(Answer::json(body.clone())).await.unwrap_err();
+        assert!(
+            matches!(error, VendorError::NoData { .. }),
+            "{body}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_symbol_is_found_out_over_the_wire() {
+    let Some(body) = recording("chart/APPL_misspelled_meta_only_200.json") else {
+        return;
+    };
+    let error = fetch(Answer::json(body)).await.unwrap_err();
+    assert!(
+        matches!(error, VendorError::UnknownSymbol { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_todays_metadata_is_read_all_the_same() {
+    let Some(body) = recording("chart_1m/AAPL_1m_2021-01-11_live_ok.json") else {
+        return;
+    };
+    let server = VendorServer::start(move |_| Answer::json(body.clone())).await;
+    let client = YahooClient::new(&server.connection).unwrap();
+    let fetched = client
+        .minute_bars(&request("AAPL", 1_610_389_815), calendar::nyse())
+        .await
+        .unwrap();
+    assert_eq!(fetched.closed.len(), 240);
+}
+
+#[tokio::test]
+async fn outages_can_be_retried() {
+    let cut = chart("[1522071000]", ["[168.1]"; 5]);
+    let cut = Answer::json(&cut[..cut.len() / 2]);
+    let error = fetch(cut).await.unwrap_err();
+    assert!(
+        matches!(error, VendorError::Truncated { .. }) && error.is_retryable(),
+        "{error:?}"
+    );
+    for answer in [
+        Answer::status(503, "text/plain", "upstream connect error"),
+        Answer::status(200, "text/html", "<html>Will be right back</html>"),
+        Answer::status(200, "application/json", ""),
+    ] {
+        let error = fetch(answer).await.unwrap_err();
+        assert!(
+            matches!(error, VendorError::Server { .. }) && error.is_retryable(),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_times_out() {
+    let slow = Answer {
+        delay: Duration::from_secs(30),
+        ..Answer::json("{}")
+    };
+    let mut server = VendorServer::start(move |_| slow.clone()).await;
+    server.connection.request_timeout = Duration::from_millis(200);
+    let client = YahooClient::new(&server.connection).unwrap();
+    let error = client
+        .minute_bars(&request("AAPL", OPEN), calendar::nyse())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, VendorError::Timeout { .. }) && error.is_retryable(),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_not_there_or_not_trusted_is_a_lost_connection() {
+    let server = VendorServer::start(|_| Answer::json("{}")).await;
+    let mut connection = server.connection.clone();
+    connection.address = Some("127.0.0.1:1".to_owned());
+    let absent = YahooClient::new(&connection).unwrap();
+    let error = absent
+        .minute_bars(&request("AAPL", OPEN), calendar::nyse())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, VendorError::Connection { .. }) && error.is_retryable(),
+        "{error:?}"
+    );
+
+    let other = VendorServer::start(|_| Answer::json("{}")).await;
+    let mut connection = server.connection.clone();
+    connection.certificate = other.connection.certificate.clone();
+    let distrusting = YahooClient::new(&connection).unwrap();
+    let error = distrusting
+        .minute_bars(&request("AAPL", OPEN), calendar::nyse())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, VendorError::Connection { .. }), "{error:?}");
+    assert!(server.calls.lock().unwrap().is_empty());
+}

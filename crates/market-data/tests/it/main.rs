@@ -1,0 +1,42 @@
+//! Answers of Yahoo: recorded ones, and over the wire.
+
+#[path = "../support/vendor_server.rs"]
+mod vendor_server;
+
+mod answers;
+mod recordings;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::Ticker;
+use market_data::MinuteRequest;
+
+/// A recorded answer of Yahoo, or `None` when the recordings are not on this machine.
+fn recording(name: &str) -> Option<String> {
+    let shared = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let path = shared.join("data/api_fixtures/yahoo").join(name);
+    let text = std::fs::read_to_string(&path).ok();
+    if text.is_none() {
+        eprintln!("skipped: {} is absent", path.display());
+    }
+    text
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+/// A request for a day up to `as_of` (Unix seconds), with a second of grace.
+fn request(ticker: &str, as_of: i64) -> MinuteRequest {
+    MinuteRequest {
+        ticker: Ticker::parse(ticker).unwrap(),
+        start: at(as_of - 86_400),
+        end: at(as_of + 60),
+        as_of: at(as_of),
+        grace: TimeDelta::seconds(1),
+    }
+}

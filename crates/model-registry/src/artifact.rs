@@ -1,0 +1,150 @@
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use domain::{ModelId, ModelKind};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{MANIFEST_SCHEMA_VERSION, Manifest, RegistryError, files};
+
+/// File name of the network in an artifact.
+pub const NETWORK_FILE: &str = "model.tflite";
+
+/// File name of the manifest in an artifact.
+pub const MANIFEST_FILE: &str = "model.json";
+
+const ADVICE: &str = "copy the artifact again or train a new model";
+
+/// A trained model, read and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Artifact {
+    /// What is known of it.
+    pub manifest: Manifest,
+    /// The network: a TensorFlow Lite file whose checksum is the manifest's.
+    pub tflite: Vec<u8>,
+}
+
+/// Where a model lies: `<models_dir>/<kind>/<model_id>`.
+pub fn artifact_dir(models_dir: &Path, kind: ModelKind, model_id: &ModelId) -> PathBuf {
+    models_dir.join(kind.name()).join(model_id.as_str())
+}
+
+/// sha256 in lower-case hexadecimal.
+pub fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Writes a new artifact and gives its folder. The manifest's schema version and checksum are filled in.
+///
+/// The folder appears whole or not at all, also when the power fails.
+///
+/// # Errors
+/// [`RegistryError::Exists`] when the model id is taken, [`RegistryError::Inconsistent`] when the manifest contradicts
+/// itself, [`RegistryError::Io`] when the system refuses.
+pub fn write_artifact(
+    models_dir: &Path,
+    manifest: Manifest,
+    tflite: &[u8],
+) -> Result<PathBuf, RegistryError> {
+    let manifest = Manifest {
+        schema_version: MANIFEST_SCHEMA_VERSION,
+        tflite_sha256: checksum(tflite),
+        ..manifest
+    };
+    let target = artifact_dir(models_dir, manifest.kind, &manifest.model_id);
+    if let Some(reason) = manifest.contradiction() {
+        return Err(RegistryError::Inconsistent {
+            path: target.join(MANIFEST_FILE),
+            reason,
+        });
+    }
+    let kind_dir = files::parent(&target);
+    files::create_dirs(kind_dir)?;
+    // A leading dot: no model id starts with one, so nobody takes the folder for an artifact.
+    let temporary = tempfile::Builder::new()
+        .prefix(".writing-")
+        .tempdir_in(kind_dir)
+        .map_err(RegistryError::io("create a temporary folder in", kind_dir))?;
+    let json = serde_json::to_vec_pretty(&manifest)
+        .map_err(|source| RegistryError::io("write", &target)(source.into()))?;
+    files::write_synced(&temporary.path().join(NETWORK_FILE), tflite)?;
+    files::write_synced(&temporary.path().join(MANIFEST_FILE), &json)?;
+    let dir = File::open(temporary.path())
+        .map_err(RegistryError::io("open the folder", temporary.path()))?;
+    files::share_like_any_file(&dir, temporary.path())?;
+    files::sync_dir(temporary.path())?;
+    // Renaming onto a folder that has files fails, so of two writers of one id the second is told.
+    fs::rename(temporary.path(), &target).map_err(|source| match source.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => RegistryError::Exists {
+            path: target.clone(),
+        },
+        _ => RegistryError::io("create", &target)(source),
+    })?;
+    files::sync_dir(kind_dir)?;
+    Ok(target)
+}
+
+/// Reads an artifact and checks it: schema version, sizes, checksum.
+///
+/// # Errors
+/// A [`RegistryError`] that names the file and what is wrong with it.
+pub fn read_artifact(dir: &Path) -> Result<Artifact, RegistryError> {
+    let manifest_path = dir.join(MANIFEST_FILE);
+    let json = read(&manifest_path)?;
+    check_schema_version(&manifest_path, &json)?;
+    let manifest: Manifest = files::from_json(&manifest_path, &json, ADVICE)?;
+    if let Some(reason) = manifest.contradiction() {
+        return Err(RegistryError::Inconsistent {
+            path: manifest_path,
+            reason,
+        });
+    }
+    let network_path = dir.join(NETWORK_FILE);
+    let tflite = read(&network_path)?;
+    let found = checksum(&tflite);
+    if found != manifest.tflite_sha256 {
+        let expected = manifest.tflite_sha256;
+        return Err(RegistryError::Checksum {
+            path: network_path,
+            expected,
+            found,
+        });
+    }
+    Ok(Artifact { manifest, tflite })
+}
+
+/// Looks at the version alone, since the rest of another version's file may have any form.
+fn check_schema_version(path: &Path, json: &[u8]) -> Result<(), RegistryError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    let Version {
+        schema_version: found,
+    } = files::from_json(path, json, ADVICE)?;
+    let supported = MANIFEST_SCHEMA_VERSION;
+    if found == supported {
+        Ok(())
+    } else {
+        Err(RegistryError::SchemaVersion {
+            path: path.to_owned(),
+            found,
+            supported,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RegistryError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => RegistryError::Missing {
+            path: path.to_owned(),
+        },
+        _ => RegistryError::io("read", path)(source),
+    })
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod artifact;
+mod champions;
+mod error;
+mod files;
+mod manifest;
+
+pub use artifact::{
+    Artifact, MANIFEST_FILE, NETWORK_FILE, artifact_dir, checksum, read_artifact, write_artifact,
+};
+pub use champions::{Champions, ChampionsFile, Change, KindRecord};
+pub use error::RegistryError;
+pub use manifest::{
+    FeatureRecord, FeatureStatistics, MANIFEST_SCHEMA_VERSION, Manifest, Ranges, ScalerRecord,
+    TimeRange,
+};

@@ -1,0 +1,135 @@
+use chrono::{DateTime, Utc};
+use domain::{ModelId, ModelKind};
+use serde::{Deserialize, Serialize};
+
+/// Version of [`Manifest`]'s form that this program writes and reads.
+pub const MANIFEST_SCHEMA_VERSION: u32 = 1;
+
+/// All that is known of a trained model: `model.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`MANIFEST_SCHEMA_VERSION`] when written.
+    pub schema_version: u32,
+    /// Unique name, also the folder's.
+    pub model_id: ModelId,
+    /// Which rider.
+    pub kind: ModelKind,
+    /// When the training ended, UTC.
+    pub created_at: DateTime<Utc>,
+    /// What a bar's numbers mean.
+    pub features: FeatureRecord,
+    /// Bars per input.
+    pub window: usize,
+    /// From features to the network's inputs.
+    pub scaler: ScalerRecord,
+    /// Names of the outputs: down, neutral, up.
+    pub classes: [String; 3],
+    /// Settings of the labels, as the `labels` crate writes them.
+    pub labels: serde_json::Value,
+    /// Settings of the network and of the training.
+    pub hyper_parameters: serde_json::Value,
+    /// Which bars were used for what.
+    pub ranges: Ranges,
+    /// The unscaled features on the training bars, in order; drift is measured against them.
+    pub training_statistics: Vec<FeatureStatistics>,
+    /// Figures on held-out bars beside their baselines.
+    pub metrics: serde_json::Value,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Fingerprint of the bars trained on.
+    pub data_fingerprint: String,
+    /// Version of the code that trained.
+    pub code_version: String,
+    /// sha256 of `model.tflite`, lower-case hexadecimal.
+    pub tflite_sha256: String,
+}
+
+/// Which features, in which order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureRecord {
+    /// Version of the feature schema.
+    pub version: u32,
+    /// In the order of the network's inputs.
+    pub names: Vec<String>,
+    /// Hash of the feature schema.
+    pub hash: String,
+}
+
+/// Min-max scaling, fitted on training bars only: `(feature - minimum) / range`, in the order of the features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScalerRecord {
+    /// Smallest value seen.
+    pub minimum: Vec<f32>,
+    /// Largest value seen minus the smallest.
+    pub range: Vec<f32>,
+}
+
+/// Which bars a model has seen, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ranges {
+    /// Its weights were fitted here.
+    pub training: TimeRange,
+    /// Its training was stopped by these.
+    pub early_stopping: TimeRange,
+    /// Its temperature was fitted here.
+    pub calibration: Option<TimeRange>,
+}
+
+/// A stretch of time, UTC. `end` includes the labels' horizon: no later bar was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeRange {
+    /// Start of the first bar.
+    pub start: DateTime<Utc>,
+    /// End of the last bar looked at.
+    pub end: DateTime<Utc>,
+}
+
+/// One feature on the training bars, unscaled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureStatistics {
+    /// The feature's name.
+    pub name: String,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub standard_deviation: f64,
+    /// Smallest value.
+    pub minimum: f64,
+    /// Largest value.
+    pub maximum: f64,
+    /// The nine values that cut the sorted values into tenths.
+    pub deciles: [f64; 9],
+}
+
+impl Manifest {
+    /// What in the manifest contradicts what, if anything.
+    pub(crate) fn contradiction(&self) -> Option<String> {
+        let features = self.features.names.len();
+        let scaler = &self.scaler;
+        if scaler.minimum.len() != features || scaler.range.len() != features {
+            return Some(format!(
+                "{features} features, but a scaler of {} minima and {} ranges",
+                scaler.minimum.len(),
+                scaler.range.len()
+            ));
+        }
+        let bad = scaler
+            .minimum
+            .iter()
+            .chain(&scaler.range)
+            .any(|value| !value.is_finite());
+        if bad || scaler.range.iter().any(|range| *range < 0.0) {
+            return Some("the scaler holds numbers that no data give".to_owned());
+        }
+        if self.window == 0 || features == 0 {
+            return Some(format!(
+                "a window of {} bars of {features} features",
+                self.window
+            ));
+        }
+        if self.classes != ["down", "neutral", "up"] {
+            return Some(format!("classes {:?}, not down, neutral, up", self.classes));
+        }
+        None
+    }
+}

@@ -1,0 +1,161 @@
+use std::{fs, thread};
+
+use domain::ModelKind;
+use model_registry::{
+    MANIFEST_FILE, NETWORK_FILE, RegistryError, artifact_dir, checksum, read_artifact,
+    write_artifact,
+};
+use proptest::prelude::*;
+
+use crate::{id, manifest};
+
+#[test]
+fn comes_back_as_it_was_written() {
+    let models = tempfile::tempdir().unwrap();
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+    assert_eq!(
+        dir,
+        artifact_dir(models.path(), ModelKind::Lstm, &id("lstm-1"))
+    );
+    assert!(dir.ends_with("lstm/lstm-1"));
+    let artifact = read_artifact(&dir).unwrap();
+    assert_eq!(artifact.tflite, b"network");
+    let mut expected = manifest("lstm-1");
+    expected.schema_version = 1;
+    expected.tflite_sha256 = checksum(b"network");
+    assert_eq!(artifact.manifest, expected);
+}
+
+#[test]
+fn checksum_is_sha256() {
+    // FIPS 180-2, appendix B.1.
+    assert_eq!(
+        checksum(b"abc"),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+}
+
+#[test]
+fn is_never_overwritten_and_leaves_nothing_behind() {
+    let models = tempfile::tempdir().unwrap();
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"first").unwrap();
+    let error = write_artifact(models.path(), manifest("lstm-1"), b"second").unwrap_err();
+    assert!(matches!(error, RegistryError::Exists { .. }), "{error}");
+    assert_eq!(read_artifact(&dir).unwrap().tflite, b"first");
+    let entries: Vec<_> = fs::read_dir(models.path().join("lstm")).unwrap().collect();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+}
+
+#[test]
+fn of_two_writers_of_one_id_one_wins_whole() {
+    let models = tempfile::tempdir().unwrap();
+    let write = |text: &'static [u8]| write_artifact(models.path(), manifest("lstm-1"), text);
+    let written = thread::scope(|scope| {
+        let writers = [scope.spawn(|| write(b"one")), scope.spawn(|| write(b"two"))];
+        writers.map(|writer| writer.join().unwrap().is_ok())
+    });
+    assert_eq!(written.iter().filter(|ok| **ok).count(), 1);
+    let dir = artifact_dir(models.path(), ModelKind::Lstm, &id("lstm-1"));
+    assert_eq!(
+        read_artifact(&dir).unwrap().tflite,
+        if written[0] { b"one" } else { b"two" }
+    );
+}
+
+#[test]
+fn a_torn_network_is_refused_by_its_checksum() {
+    let models = tempfile::tempdir().unwrap();
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"a network").unwrap();
+    fs::write(dir.join(NETWORK_FILE), b"a netw").unwrap();
+    let message = read_artifact(&dir).unwrap_err().to_string();
+    assert!(
+        message.contains("model.tflite is corrupt or incomplete"),
+        "{message}"
+    );
+    assert!(message.contains(&checksum(b"a netw")), "{message}");
+}
+
+#[test]
+fn missing_files_are_named() {
+    let models = tempfile::tempdir().unwrap();
+    let message = read_artifact(&models.path().join("lstm/nothing"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("lstm/nothing/model.json does not exist"),
+        "{message}"
+    );
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+    fs::remove_file(dir.join(NETWORK_FILE)).unwrap();
+    let message = read_artifact(&dir).unwrap_err().to_string();
+    assert!(message.contains("model.tflite does not exist"), "{message}");
+}
+
+#[test]
+fn a_broken_manifest_says_where() {
+    let models = tempfile::tempdir().unwrap();
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+    let path = dir.join(MANIFEST_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replacen("\"kind\": \"lstm\",", "\"kind\": lstm,", 1),
+    )
+    .unwrap();
+    let message = read_artifact(&dir).unwrap_err().to_string();
+    assert!(
+        message.contains("model.json is broken at line 4, column"),
+        "{message}"
+    );
+}
+
+#[test]
+fn another_schema_version_is_refused_whatever_its_form() {
+    let models = tempfile::tempdir().unwrap();
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+    fs::write(
+        dir.join(MANIFEST_FILE),
+        r#"{"schema_version": 9, "new": true}"#,
+    )
+    .unwrap();
+    let message = read_artifact(&dir).unwrap_err().to_string();
+    assert!(
+        message.contains("has schema version 9, this program reads version 1"),
+        "{message}"
+    );
+}
+
+#[test]
+fn contradictions_are_refused_on_both_ways() {
+    let models = tempfile::tempdir().unwrap();
+    let mut short = manifest("lstm-1");
+    short.scaler.range.pop();
+    let error = write_artifact(models.path(), short, b"network").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("2 features, but a scaler of 2 minima and 1 ranges")
+    );
+    let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+    let path = dir.join(MANIFEST_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"neutral\"", "\"flat\"", 1)).unwrap();
+    let message = read_artifact(&dir).unwrap_err().to_string();
+    assert!(message.contains("contradicts itself: classes"), "{message}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Cut anywhere, a manifest is an error, never a panic and never half a manifest.
+    #[test]
+    fn a_cut_manifest_is_an_error(share in 0.0..1.0_f64) {
+        let models = tempfile::tempdir().unwrap();
+        let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+        let path = dir.join(MANIFEST_FILE);
+        let bytes = fs::read(&path).unwrap();
+        let cut = (share * bytes.len() as f64) as usize;
+        fs::write(&path, &bytes[..cut]).unwrap();
+        prop_assert!(read_artifact(&dir).is_err());
+    }
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod settings;
+mod shutdown;
+mod telemetry;
+
+pub use clock::{Clock, ClockError, ReplayClock};
+pub use settings::{
+    SettingsError, config_path, database_url, frontend_dir, load_settings, load_settings_from,
+    model_config_path, models_dir,
+};
+pub use shutdown::Shutdown;
+pub use telemetry::{TelemetryError, init_telemetry};

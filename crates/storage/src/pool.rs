@@ -1,0 +1,162 @@
+use std::{io, str::FromStr, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool,
+    migrate::{MigrateDatabase, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{StorageError, error::failed, error::is_lost_connection};
+
+/// The migrations of this version, for [`migrate`] and for tests.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A server that accepts and then says nothing is tried anew after this time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a query waits for a free connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How to reach the database.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DatabaseSettings {
+    /// `postgres://user:password@host:port/database`, from `DATABASE_URL`.
+    pub url: SecretString,
+    /// How long [`connect`] waits for a database that is starting.
+    pub connect_timeout: Duration,
+    /// Most connections that the pool opens.
+    pub max_connections: u32,
+}
+
+impl DatabaseSettings {
+    /// The usual settings: 30 seconds for a database that is starting, 10 connections.
+    pub const fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            connect_timeout: Duration::from_secs(30),
+            max_connections: 10,
+        }
+    }
+}
+
+/// Opens the pool, and waits for a database that is still starting.
+///
+/// # Errors
+/// [`StorageError::InvalidUrl`]; [`StorageError::Unreachable`] after `connect_timeout`; [`StorageError::Refused`] at
+/// once when waiting cannot help.
+pub async fn connect(settings: &DatabaseSettings) -> Result<PgPool, StorageError> {
+    let options = PgConnectOptions::from_str(settings.url.expose_secret())
+        .map_err(|source| StorageError::InvalidUrl { source })?
+        .application_name("tandem");
+    wait_until_ready(&options, settings.connect_timeout).await?;
+    Ok(PgPoolOptions::new()
+        .max_connections(settings.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options))
+}
+
+async fn wait_until_ready(
+    options: &PgConnectOptions,
+    connect_timeout: Duration,
+) -> Result<(), StorageError> {
+    let host = options.get_socket().map_or_else(
+        || options.get_host().to_owned(),
+        |socket| socket.display().to_string(),
+    );
+    let port = options.get_port();
+    let database = options
+        .get_database()
+        .unwrap_or_else(|| options.get_username())
+        .to_owned();
+    let started = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let left = connect_timeout.saturating_sub(started.elapsed());
+        let attempt = timeout(left.min(ATTEMPT_TIMEOUT), probe(options)).await;
+        let error = match attempt {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => sqlx::Error::Io(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no answer to the connection attempt",
+            )),
+        };
+        if !is_lost_connection(&error) {
+            return Err(StorageError::Refused {
+                host,
+                port,
+                database,
+                source: error,
+            });
+        }
+        if started.elapsed() + pause >= connect_timeout {
+            return Err(StorageError::Unreachable {
+                host,
+                port,
+                database,
+                waited: connect_timeout,
+                source: error,
+            });
+        }
+        if pause == FIRST_PAUSE {
+            tracing::info!(
+                db.host = host,
+                db.port = port,
+                "waiting for PostgreSQL at {host}:{port}: {error}"
+            );
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn probe(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    PgConnection::connect_with(options).await?.close().await
+}
+
+/// Creates a database of that name on the server of `settings` when it is missing, and answers its address.
+///
+/// The address holds the password of `settings`: never log it.
+///
+/// # Errors
+/// As [`connect`], and [`StorageError::Database`] when the user may not create databases.
+pub async fn ensure_database(
+    settings: &DatabaseSettings,
+    name: &str,
+) -> Result<String, StorageError> {
+    let server = PgConnectOptions::from_str(settings.url.expose_secret())
+        .map_err(|source| StorageError::InvalidUrl { source })?;
+    let address = server.clone().database(name).to_url_lossy().to_string();
+    wait_until_ready(&server, settings.connect_timeout).await?;
+    if !sqlx::Postgres::database_exists(&address)
+        .await
+        .map_err(failed("look for the database"))?
+    {
+        sqlx::Postgres::create_database(&address)
+            .await
+            .map_err(failed("create the database"))?;
+    }
+    Ok(address)
+}
+
+/// Brings the schema up to date. Services may start together: the first one migrates, the others wait for it.
+///
+/// Where TimescaleDB is installed, a `price_data` that is still empty becomes a hypertable.
+///
+/// # Errors
+/// [`StorageError::Migration`] names the migration; others when the database is lost on the way.
+pub async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
+    MIGRATOR
+        .run(pool)
+        .await
+        .map_err(|source| StorageError::Migration { source })?;
+    sqlx::raw_sql(include_str!("timescale.sql"))
+        .execute(pool)
+        .await
+        .map_err(failed("set up TimescaleDB"))?;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+use domain::{ModelId, ModelKind};
+use storage::{
+    Gap, ModelEvent, ModelEventKind, PgPool, QuarantineCount, RefusedRow, close_gap,
+    count_gap_attempt, migrate, open_gaps, quarantine, quarantine_counts, recent_model_events,
+    record_gaps, record_model_event,
+};
+
+use crate::{ticker, time};
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_fault_seen_again_counts_up(pool: PgPool) {
+    let row = |event_time: Option<&str>, reason: &str| RefusedRow {
+        source: "test",
+        ticker: ticker("AAPL"),
+        event_time: event_time.map(time),
+        reason: reason.to_owned(),
+        payload: serde_json::json!({ "open": null }),
+    };
+    let rows = [
+        row(Some("2018-03-26T13:30:00Z"), "open: NaN is not a price"),
+        row(Some("2018-03-26T13:30:00Z"), "open: NaN is not a price"),
+        row(Some("2018-03-26T13:31:00Z"), "high 9 is below low 11"),
+        row(None, "start is missing"),
+    ];
+    let (monday, tuesday) = (time("2018-03-26T14:00:00Z"), time("2018-03-27T14:00:00Z"));
+    assert_eq!(quarantine(&pool, &rows, monday).await.unwrap(), 3);
+    assert_eq!(quarantine(&pool, &rows, monday).await.unwrap(), 0);
+    assert_eq!(quarantine(&pool, &rows[3..], tuesday).await.unwrap(), 0);
+    let count = |rows, occurrences| QuarantineCount {
+        ticker: ticker("AAPL"),
+        rows,
+        occurrences,
+    };
+    assert_eq!(
+        quarantine_counts(&pool, monday).await.unwrap(),
+        [count(3, 9)]
+    );
+    assert_eq!(
+        quarantine_counts(&pool, tuesday).await.unwrap(),
+        [count(1, 3)]
+    );
+    assert_eq!(quarantine(&pool, &[], tuesday).await.unwrap(), 0);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_gap_stays_open_until_it_is_closed(pool: PgPool) {
+    let gap = Gap {
+        ticker: ticker("AAPL"),
+        start: time("2018-03-26T13:30:00Z"),
+        end: time("2018-03-26T13:40:00Z"),
+        attempts: 0,
+    };
+    let now = time("2018-03-26T14:00:00Z");
+    assert_eq!(
+        record_gaps(&pool, std::slice::from_ref(&gap), now)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        record_gaps(&pool, std::slice::from_ref(&gap), now)
+            .await
+            .unwrap(),
+        0
+    );
+    count_gap_attempt(&pool, &gap).await.unwrap();
+    assert_eq!(
+        open_gaps(&pool).await.unwrap(),
+        [Gap {
+            attempts: 1,
+            ..gap.clone()
+        }]
+    );
+    close_gap(&pool, &gap, now).await.unwrap();
+    assert_eq!(open_gaps(&pool).await.unwrap(), []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn model_events_come_back_newest_first(pool: PgPool) {
+    let event = |kind, event, model: &str, previous: Option<&str>| ModelEvent {
+        event_time: time("2018-03-26T22:00:00Z"),
+        kind,
+        event,
+        model_id: ModelId::parse(model).unwrap(),
+        previous_model_id: previous.map(|text| ModelId::parse(text).unwrap()),
+        reason: "better by 0.01".to_owned(),
+    };
+    let trained = event(ModelKind::Lstm, ModelEventKind::Trained, "lstm-2", None);
+    let promoted = event(
+        ModelKind::Lstm,
+        ModelEventKind::RolledBack,
+        "lstm-2",
+        Some("lstm-1"),
+    );
+    record_model_event(&pool, &trained).await.unwrap();
+    record_model_event(&pool, &promoted).await.unwrap();
+    assert_eq!(
+        recent_model_events(&pool, 10).await.unwrap(),
+        [promoted, trained]
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn services_that_start_together_migrate_once(pool: PgPool) {
+    let (first, second) = tokio::join!(migrate(&pool), migrate(&pool));
+    first.unwrap();
+    second.unwrap();
+    migrate(&pool).await.unwrap();
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn every_table_and_column_says_what_it_holds(pool: PgPool) {
+    let silent: Vec<String> = sqlx::query_scalar(
+        "select class.relname || coalesce('.' || attribute.attname, '') \
+         from pg_class as class \
+         left join pg_attribute as attribute \
+             on attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped \
+         where class.relnamespace = 'public'::regnamespace \
+             and class.relkind in ('r', 'v') and class.relname not like '\\_sqlx%' \
+             and (obj_description(class.oid) is null or col_description(class.oid, attribute.attnum) is null)",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert_eq!(silent, Vec::<String>::new());
+}

@@ -1,0 +1,89 @@
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use domain::{Class, ModelId};
+use features::{FeatureSchema, WINDOW};
+use model_registry::{
+    FeatureRecord, MANIFEST_SCHEMA_VERSION, Manifest, ScalerRecord, checksum, write_artifact,
+};
+
+use crate::{Dataset, Trained, TrainingError, export};
+
+/// Exports a trained network and writes its artifact `<models_dir>/<kind>/<model_id>/`. The id is made of the kind,
+/// `created_at` and the beginning of the network's checksum.
+///
+/// `metrics` are the caller's figures on bars that the training did not see; what the training knows itself is added
+/// under `training`.
+///
+/// # Errors
+/// [`TrainingError`] when the network cannot be exported or the folder cannot be written; nothing is left behind then.
+pub fn write_model(
+    trained: &Trained,
+    dataset: &Dataset,
+    models_dir: &Path,
+    metrics: serde_json::Map<String, serde_json::Value>,
+    created_at: DateTime<Utc>,
+) -> Result<Manifest, TrainingError> {
+    let kind = trained.kind;
+    let export_error = |source| TrainingError::Export { kind, source };
+    let describe =
+        |source: Box<dyn std::error::Error + Send + Sync>| TrainingError::Describe { kind, source };
+    // The id is part of the file, so it is made of the file's checksum without the id.
+    let bare = checksum(&export::write_tflite(&trained.weights, &[]).map_err(export_error)?);
+    let id = format!(
+        "{kind}-{}-{}",
+        created_at.format("%Y%m%dT%H%M%SZ"),
+        bare.get(..8).unwrap_or(&bare)
+    );
+    let model_id = ModelId::parse(&id).map_err(|error| describe(error.into()))?;
+    let schema = FeatureSchema::current();
+    let tflite = export::write_tflite(
+        &trained.weights,
+        &[
+            ("model_id", &id),
+            ("features", schema.hash()),
+            ("data", dataset.fingerprint()),
+        ],
+    )
+    .map_err(export_error)?;
+
+    let mut metrics = metrics;
+    let own = serde_json::to_value(&trained.metrics).map_err(|error| describe(error.into()))?;
+    metrics.insert("training".to_owned(), own);
+    let scaler = dataset.scaler();
+    let manifest = Manifest {
+        schema_version: MANIFEST_SCHEMA_VERSION,
+        model_id,
+        kind,
+        created_at,
+        features: FeatureRecord {
+            version: schema.version,
+            names: schema.names.iter().map(|name| (*name).to_owned()).collect(),
+            hash: schema.hash().to_owned(),
+        },
+        window: WINDOW,
+        scaler: ScalerRecord {
+            minimum: scaler.minimum.clone(),
+            range: scaler.range.clone(),
+        },
+        classes: Class::ALL.map(|class| class.name().to_owned()),
+        labels: serde_json::to_value(dataset.barriers()).map_err(|error| describe(error.into()))?,
+        hyper_parameters: serde_json::to_value(&trained.settings)
+            .map_err(|error| describe(error.into()))?,
+        ranges: *dataset.ranges(),
+        training_statistics: dataset.statistics().to_vec(),
+        metrics: metrics.into(),
+        seed: trained.settings.seed,
+        data_fingerprint: dataset.fingerprint().to_owned(),
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tflite_sha256: checksum(&tflite),
+    };
+    write_artifact(models_dir, manifest.clone(), &tflite).map_err(|source| {
+        TrainingError::Artifact {
+            kind,
+            models_dir: models_dir.to_owned(),
+            source,
+        }
+    })?;
+    Ok(manifest)
+}

@@ -1,0 +1,192 @@
+import type { Browser, Page, WebSocketRoute } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { findChromium, launch } from './browser'
+
+/**
+ * The dashboard in a real browser against the running system.
+ *
+ * BASE_URL    where the api serves the dashboard, such as http://127.0.0.1:8080; without it nothing is tested
+ * SCREENSHOT  where to save what the browser showed, optional (.png)
+ * CHROMIUM    the browser to use, optional
+ * TICKERS     how many tickers are watched, 20 by default
+ * PATIENCE_S  how long to wait for the first prices and predictions and for a price to move, 120 by default
+ */
+const URL_OF_DASHBOARD = process.env.DASHBOARD_URL ?? ''
+const { SCREENSHOT } = process.env
+const TICKERS = Number(process.env.TICKERS ?? 20)
+const PATIENCE_MS = Number(process.env.PATIENCE_S ?? 120) * 1_000
+
+const executablePath = findChromium()
+const missing = !URL_OF_DASHBOARD
+  ? 'skipped: BASE_URL is not set, so there is no running system to look at'
+  : !executablePath
+    ? 'skipped: no Chromium found; install it (apt-get install chromium) or set CHROMIUM to its path'
+    : null
+if (missing) console.log(missing)
+
+describe.skipIf(missing !== null)('dashboard', () => {
+  let browser: Browser
+  let page: Page
+  const errors: string[] = []
+  const strangers: string[] = []
+
+  beforeAll(async () => {
+    browser = await launch(executablePath ?? '')
+    page = await open()
+  })
+  afterAll(async () => {
+    await browser.close()
+  })
+
+  /** A page that notes its errors and every request that leaves the system. */
+  async function open(): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark' })
+    const opened = await context.newPage()
+    opened.on('pageerror', (error) => errors.push(error.message))
+    opened.on('console', (message) => {
+      if (message.type() === 'error') errors.push(message.text())
+    })
+    opened.on('request', (request) => {
+      if (new URL(request.url()).host !== new URL(URL_OF_DASHBOARD).host) strangers.push(request.url())
+    })
+    return opened
+  }
+
+  const prices = () => page.getByTestId('price').allTextContents()
+
+  it('shows every ticker with a price', { timeout: PATIENCE_MS + 20_000 }, async () => {
+    await page.goto(URL_OF_DASHBOARD)
+    await expect.poll(async () => (await prices()).length, { timeout: PATIENCE_MS }).toBe(TICKERS)
+    await expect
+      .poll(async () => (await prices()).every((text) => Number(text.replaceAll(',', '')) > 0), {
+        timeout: PATIENCE_MS,
+        interval: 250,
+      })
+      .toBe(true)
+  })
+
+  it('says where the prices come from', async () => {
+    const answer = await fetch(new URL('/stocks', URL_OF_DASHBOARD))
+    expect(answer.ok).toBe(true)
+    const label = (await page.getByTestId('source').textContent()) ?? ''
+    expect(label).toMatch(/^(Live market|Simulated market|Replay)/)
+    const source = await page.getByTestId('source').getAttribute('data-source')
+    const expected = { live: 'Live market', simulated: 'Simulated market', replay: 'Replay' }[source ?? '']
+    expect(label.startsWith(expected ?? 'unknown source')).toBe(true)
+    // Only the live market may pass for one.
+    if (source !== 'live') await expect.poll(() => page.title()).toContain(expected)
+    expect(await page.getByTestId('market').textContent()).toMatch(/Market (open|closed)/)
+    expect(await page.getByTestId('connection').textContent()).toContain('Connected')
+  })
+
+  it('keeps the disclaimer in view', async () => {
+    const disclaimer = page.getByTestId('disclaimer')
+    expect(await disclaimer.textContent()).toContain('not investment advice')
+    const box = await disclaimer.boundingBox()
+    expect(box).not.toBeNull()
+    expect((box?.y ?? 0) + (box?.height ?? 0)).toBeLessThanOrEqual(900)
+  })
+
+  it('draws candles', async () => {
+    const painted = () =>
+      page
+        .getByTestId('chart')
+        .locator('canvas')
+        .evaluateAll((canvases) => {
+          const colours = new Set<number>()
+          for (const canvas of canvases as HTMLCanvasElement[]) {
+            const pixels = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data
+            if (!pixels) continue
+            for (let index = 0; index < pixels.length; index += 4 * 7) {
+              colours.add(((pixels[index] ?? 0) << 16) | ((pixels[index + 1] ?? 0) << 8) | (pixels[index + 2] ?? 0))
+            }
+          }
+          return colours.size
+        })
+    // A blank chart has its background and its text; candles and volume bring many more colours.
+    await expect.poll(painted, { timeout: 30_000, interval: 500 }).toBeGreaterThan(12)
+    await expect.poll(() => page.getByRole('figure').textContent(), { timeout: 10_000 }).toMatch(/O .*H .*L .*C /)
+  })
+
+  it("shows both models' probabilities, each adding up to 100 %", { timeout: PATIENCE_MS + 20_000 }, async () => {
+    await page.getByTestId('probabilities').waitFor({ timeout: PATIENCE_MS })
+    for (const model of ['lstm', 'transformer']) {
+      const cells = page.getByTestId('probabilities').locator(`td[data-model="${model}"]`)
+      const shown = (await cells.allTextContents()).map((text) => Number.parseFloat(text))
+      expect(shown).toHaveLength(3)
+      expect(shown.every((value) => value >= 0 && value <= 100)).toBe(true)
+      expect(Math.abs(shown.reduce((sum, value) => sum + value, 0) - 100)).toBeLessThan(0.25)
+    }
+    expect(await page.getByTestId('recommendation').textContent()).toMatch(/(Buy|Sell|Hold)\s*\d+/)
+  })
+
+  it('follows the market', { timeout: PATIENCE_MS + 20_000 }, async () => {
+    const before = await prices()
+    await expect
+      .poll(async () => (await prices()).filter((price, index) => price !== before[index]).length, {
+        timeout: PATIENCE_MS,
+        interval: 500,
+      })
+      .toBeGreaterThan(0)
+  })
+
+  it('goes through the tickers by keyboard', async () => {
+    const selected = () => page.locator('tr[aria-selected="true"]').getAttribute('data-ticker')
+    const first = await selected()
+    await page.keyboard.press('ArrowDown')
+    await expect.poll(selected).not.toBe(first)
+    await page.keyboard.press('ArrowUp')
+    await expect.poll(selected).toBe(first)
+    await page.keyboard.press('2')
+    await expect
+      .poll(() => page.getByRole('button', { name: '5 minutes', exact: true }).getAttribute('aria-pressed'))
+      .toBe('true')
+    await page.keyboard.press('1')
+    await page.keyboard.press('/')
+    await page.keyboard.type('zzzz')
+    await expect.poll(() => page.getByTestId('price').count()).toBe(0)
+    await page.keyboard.press('Escape')
+    await expect.poll(() => page.getByTestId('price').count()).toBe(TICKERS)
+  })
+
+  it('saves what it looks like', async () => {
+    if (SCREENSHOT) await page.screenshot({ path: SCREENSHOT })
+  })
+
+  it('shows a lost connection, comes back, and is not upset by garbage', async () => {
+    const other = await open()
+    let reachable = true
+    let current: WebSocketRoute | undefined
+    await other.routeWebSocket(/\/ws$/, async (socket) => {
+      if (!reachable) {
+        await socket.close()
+        return
+      }
+      current = socket
+      socket.connectToServer()
+    })
+    await other.goto(URL_OF_DASHBOARD)
+    const connection = other.getByTestId('connection')
+    await expect.poll(() => connection.textContent(), { timeout: 20_000 }).toContain('Connected')
+
+    current?.send('{"type":"price","seq":')
+    current?.send('{"type":"snapshot","seq":"x"}')
+
+    reachable = false
+    await current?.close()
+    await other.getByTestId('lost').waitFor({ timeout: 10_000 })
+    await expect.poll(() => connection.textContent()).toMatch(/Connection lost\. Again in \d+ s/)
+    expect(await other.getByTestId('price').count()).toBe(TICKERS)
+
+    reachable = true
+    await expect.poll(() => connection.textContent(), { timeout: 30_000 }).toContain('Connected')
+    await other.getByTestId('lost').waitFor({ state: 'detached' })
+    await other.context().close()
+  })
+
+  it('asks nobody but the api, and logs no error', () => {
+    expect(strangers).toEqual([])
+    expect(errors).toEqual([])
+  })
+})

@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+
+import { verdictAt } from '@/lib/test-data'
+
+import { mergeVerdicts } from './predictions'
+import { runsOf } from './runs'
+
+const DAY_MINUTES = 24 * 60
+
+it('folds equal recommendations into runs, newest first', () => {
+  const verdicts = [
+    verdictAt(DAY_MINUTES, 'buy'),
+    verdictAt(9, 'buy'),
+    verdictAt(8, 'buy'),
+    verdictAt(7, 'hold', true),
+    verdictAt(6, 'hold'),
+    verdictAt(5, 'hold'),
+  ]
+  const runs = runsOf(verdicts)
+  expect(runs.map(({ latest }) => latest)).toEqual([verdicts[0], verdicts[1], verdicts[3], verdicts[4]])
+  expect(runs.map(({ from }) => from)).toEqual([0, 2, 3, 5].map((index) => verdicts[index]?.bar_time))
+  expect(runs[1]?.to).toBe(verdicts[1]?.bar_time)
+})
+
+it('merges history and news into one list without doubles', () => {
+  const merged = mergeVerdicts([verdictAt(3, 'hold'), verdictAt(1, 'buy')], [verdictAt(4, 'sell'), verdictAt(3, 'buy')])
+  expect(merged.map(({ recommendation }) => recommendation.action)).toEqual(['sell', 'buy', 'buy'])
+  expect(merged).toHaveLength(3)
+})

@@ -1,0 +1,123 @@
+import type { Action, EpochMs, Recommendation } from './wire'
+
+/** Numbers and times as people read them. Every time is New York's. */
+
+const NEW_YORK = 'America/New_York'
+const MINUS = '−'
+const DASH = '–'
+/** Narrow and unbreakable. */
+const SPACE = '\u202f'
+
+const price2 = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+const price4 = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
+
+function formatter(options: Intl.DateTimeFormatOptions): (time: EpochMs) => string {
+  const format = new Intl.DateTimeFormat('en-GB', { timeZone: NEW_YORK, ...options })
+  return (time) => format.format(time)
+}
+
+const clock: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }
+/** `09:31` */
+export const formatTime = formatter(clock)
+/** `09:31:07` */
+export const formatTimeSeconds = formatter({ ...clock, second: '2-digit' })
+/** `Mon 26 Mar` */
+export const formatDay = formatter({ weekday: 'short', day: 'numeric', month: 'short' })
+/** `26 Mar 2018` */
+export const formatDate = formatter({ day: 'numeric', month: 'short', year: 'numeric' })
+/** `Mar 2018` */
+export const formatMonth = formatter({ month: 'short', year: 'numeric' })
+/** `2018` */
+export const formatYear = formatter({ year: 'numeric' })
+/** `Mon 26 Mar 2018, 09:31` */
+export const formatDateTime = formatter({ ...clock, weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' })
+const isoDay = new Intl.DateTimeFormat('en-CA', { timeZone: NEW_YORK })
+/** `2018-03-26`: whether two moments share a New York day. */
+export const newYorkDay = (time: EpochMs): string => isoDay.format(time)
+
+/** Dollars: two decimals, four below one dollar. */
+export function formatPrice(value: number | null): string {
+  if (value === null) return DASH
+  return (value < 1 ? price4 : price2).format(value)
+}
+
+function signed(value: number, text: string): string {
+  if (value > 0) return `+${text}`
+  return value < 0 ? `${MINUS}${text}` : text
+}
+
+/** `+1.32`, `−0.40` */
+export function formatChange(value: number | null): string {
+  if (value === null) return DASH
+  const rounded = Math.round(value * 100) / 100
+  return signed(rounded, price2.format(Math.abs(rounded)))
+}
+
+/** `+0.77 %`; the number is in percent already. */
+export function formatPercent(value: number | null): string {
+  const text = formatChange(value)
+  return text === DASH ? text : `${text}${SPACE}%`
+}
+
+/** `48.2 %` of a fraction 0..=1. */
+export function formatProbability(value: number): string {
+  return `${(value * 100).toFixed(1)}${SPACE}%`
+}
+
+/** `48 %` of a fraction 0..=1. */
+export function formatConfidence(value: number): string {
+  return `${Math.round(value * 100)}${SPACE}%`
+}
+
+/** `1.88M` shares */
+export function formatVolume(value: number): string {
+  return value < 1000 ? String(Math.round(value)) : compact.format(value)
+}
+
+/** `0.42 ms`, `12.3 ms`, `1.2 s` */
+export function formatMilliseconds(value: number): string {
+  if (value >= 1000) return `${(value / 1000).toFixed(1)} s`
+  return `${value.toFixed(value < 10 ? 2 : 1)} ms`
+}
+
+/** `40 s`, `12 min`, `3 h`, `2 d` */
+export function formatAge(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.round(minutes / 60)
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`
+}
+
+/** `60×`, `1.5×` */
+export function formatSpeed(speed: number): string {
+  return `${Number(speed.toFixed(1))}×`
+}
+
+export type Direction = 'up' | 'down' | 'flat'
+
+/** Which way a change goes, after rounding to what is shown. */
+export function directionOf(change: number | null): Direction {
+  if (change === null || Math.abs(change) < 0.005) return 'flat'
+  return change > 0 ? 'up' : 'down'
+}
+
+export const DIRECTION_GLYPH: Record<Direction, string> = { up: '▲', down: '▼', flat: '' }
+
+export const ACTION_LABEL: Record<Action, string> = { buy: 'Buy', sell: 'Sell', hold: 'Hold' }
+export const ACTION_GLYPH: Record<Action, string> = { buy: '▲', sell: '▼', hold: '' }
+
+/** What the confidence of an action is: of a hold it is that of the direction which came nearest. */
+export const CONFIDENCE_LABEL: Record<Action, string> = {
+  buy: 'confidence',
+  sell: 'confidence',
+  hold: 'at best',
+}
+
+/** `Buy, 61 % confidence`; `Hold, abstained, 44 % at best`: the whole badge in words. */
+export function describeRecommendation({ action, abstained, confidence }: Recommendation): string {
+  const [label, meaning] = [ACTION_LABEL[action], CONFIDENCE_LABEL[action]]
+  return `${label}${abstained ? ', abstained' : ''}, ${formatConfidence(confidence)} ${meaning}`
+}

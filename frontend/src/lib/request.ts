@@ -1,0 +1,52 @@
+import { z } from 'zod/mini'
+
+const envelopeSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
+
+/** A request that was answered with an error, or not at all. The message is for people. */
+export class RequestError extends Error {
+  constructor(
+    message: string,
+    /** The api's error code, or `unreachable` or `malformed`. */
+    readonly code: string,
+  ) {
+    super(message)
+    this.name = 'RequestError'
+  }
+}
+
+/** Longest wait for an answer, ms. */
+const TIMEOUT_MS = 15_000
+
+/**
+ * Gets JSON from the api and checks its shape.
+ *
+ * @throws {RequestError} when the api is unreachable, answers with its error envelope or with something malformed.
+ * @throws {DOMException} `AbortError` when `signal` aborts.
+ */
+export async function getJson<T extends z.ZodMiniType>(
+  path: string,
+  query: Record<string, string | number | null>,
+  schema: T,
+  signal: AbortSignal,
+): Promise<z.infer<T>> {
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== null) search.set(name, String(value))
+  let response: Response
+  let body: unknown
+  try {
+    response = await fetch(`${path}?${search}`, { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) })
+    body = await response.json()
+  } catch (error) {
+    if (signal.aborted) throw error
+    if (error instanceof SyntaxError) throw new RequestError('The api sent an answer that is not JSON.', 'malformed')
+    throw new RequestError('The api cannot be reached.', 'unreachable')
+  }
+  if (!response.ok) {
+    const envelope = z.safeParse(envelopeSchema, body)
+    if (envelope.success) throw new RequestError(envelope.data.error.message, envelope.data.error.code)
+    throw new RequestError(`The api answered ${response.status}.`, 'malformed')
+  }
+  const result = z.safeParse(schema, body)
+  if (!result.success) throw new RequestError('The api sent an answer of an unexpected shape.', 'malformed')
+  return result.data
+}

@@ -1,0 +1,84 @@
+import type { Action, Verdict } from './wire'
+
+/** Wire-shaped samples for the unit tests. */
+
+export const MINUTE_MS = 60_000
+/** Monday 26 March 2018, 09:30 in New York. */
+export const OPEN_TIME = Date.parse('2018-03-26T13:30:00Z')
+
+const opinion = { down: 0.2, neutral: 0.2, up: 0.6 }
+
+export const wireBar = { time: '2018-03-26T13:30:00Z', open: 10, high: 11, low: 9, close: 10.5, volume: 1200 }
+
+export const wireAnalysis = {
+  ticker: 'AAPL',
+  bar: wireBar,
+  predictions: {
+    lstm: { model_id: 'lstm-1', ...opinion },
+    transformer: { model_id: 'transformer-1', ...opinion },
+  },
+  recommendation: {
+    action: 'buy',
+    confidence: 0.6,
+    reason: 'Both expect a rise.',
+    abstained: false,
+    disclaimer: 'No advice.',
+  },
+  as_of: '2018-03-26T13:31:00.412345678Z',
+  timing: { wake_ms: 0.2, features_ms: 0.1, inference_ms: 3.1, total_ms: 4.2 },
+}
+
+export const wireStock = {
+  ticker: 'AAPL',
+  name: 'Apple Inc.',
+  sector: 'Technology',
+  price: 10.5,
+  price_time: '2018-03-26T13:31:00Z',
+  previous_close: 10,
+  change: 0.5,
+  change_percent: 5,
+  analysis: wireAnalysis,
+}
+
+export const wireStatus = {
+  phase: 'running',
+  message: 'All 20 stocks are analysed.',
+  source: 'replay',
+  market: 'open',
+  next_open: null,
+  now: '2018-03-26T13:31:01Z',
+  speed: 60,
+  models: { lstm: 'lstm-1', transformer: 'transformer-1' },
+}
+
+export const wireSnapshot = {
+  type: 'snapshot',
+  seq: 1,
+  as_of: '2018-03-26T13:31:01Z',
+  disclaimer: 'No advice.',
+  stocks: [wireStock, { ...wireStock, ticker: 'MSFT', name: 'Microsoft', analysis: null }],
+  status: wireStatus,
+}
+
+export const wirePrice = {
+  type: 'price',
+  seq: 2,
+  ticker: 'AAPL',
+  time: '2018-03-26T13:31:20Z',
+  price: 10.6,
+  change: 0.6,
+  change_percent: 6,
+  bar: null,
+}
+
+/** A verdict of the nth minute after the open. */
+export function verdictAt(minute: number, action: Action, abstained = false): Verdict {
+  const time = OPEN_TIME + minute * MINUTE_MS
+  return {
+    bar_time: time,
+    as_of: time + MINUTE_MS,
+    lstm: { model_id: 'lstm-1', ...opinion },
+    transformer: { model_id: 'transformer-1', ...opinion },
+    recommendation: { action, confidence: 0.6, reason: 'A reason.', abstained },
+  }
+}

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+
+import { wireAnalysis, wirePrice, wireSnapshot, wireStatus, wireStock } from './test-data'
+import { readMessage } from './wire'
+
+const read = (message: unknown) => readMessage(JSON.stringify(message))
+
+describe('readMessage', () => {
+  it('reads a snapshot and turns times into milliseconds', () => {
+    const { value, faults } = read(wireSnapshot)
+    expect(faults).toEqual([])
+    if (value?.type !== 'snapshot') throw new Error('not a snapshot')
+    expect(value.stocks.map(({ ticker }) => ticker)).toEqual(['AAPL', 'MSFT'])
+    expect(value.status.now).toBe(Date.parse('2018-03-26T13:31:01Z'))
+    expect(value.stocks[0]?.analysis?.lstm.up).toBe(0.6)
+    expect(value.stocks[0]?.analysis?.bar_time).toBe(Date.parse('2018-03-26T13:30:00Z'))
+    // Nanoseconds, as the server writes them.
+    expect(value.stocks[0]?.analysis?.as_of).toBe(Date.parse('2018-03-26T13:31:00.412Z'))
+  })
+
+  it('leaves out a malformed stock or analysis and keeps the rest', () => {
+    const noPrice = { ...wireStock, ticker: 'BAD', price: 'ten' }
+    const noSum = { ...wireAnalysis.predictions.lstm, up: 0.9 }
+    const oddAnalysis = {
+      ...wireStock,
+      ticker: 'ODD',
+      analysis: { ...wireAnalysis, predictions: { ...wireAnalysis.predictions, lstm: noSum } },
+    }
+    const { value, faults } = read({ ...wireSnapshot, stocks: [noPrice, oddAnalysis, wireStock] })
+    if (value?.type !== 'snapshot') throw new Error('not a snapshot')
+    expect(value.stocks.map(({ ticker, analysis }) => [ticker, analysis !== null])).toEqual([
+      ['ODD', false],
+      ['AAPL', true],
+    ])
+    expect(faults).toHaveLength(2)
+    expect(faults[1]).toContain('add up to 1')
+  })
+
+  it('reads prices with and without a bar', () => {
+    expect(read(wirePrice).value).toMatchObject({ type: 'price', price: 10.6, bar: null })
+    expect(read({ ...wirePrice, bar: undefined }).value).toMatchObject({ bar: null })
+    expect(read({ ...wirePrice, bar: wireAnalysis.bar }).value).toMatchObject({ bar: { close: 10.5 } })
+  })
+
+  it('reads analyses and statuses', () => {
+    expect(read({ type: 'analysis', seq: 4, ...wireAnalysis }).value).toMatchObject({
+      type: 'analysis',
+      analysis: { ticker: 'AAPL', timing: { total_ms: 4.2 }, recommendation: { action: 'buy' } },
+    })
+    expect(read({ type: 'status', seq: 4, status: wireStatus }).value).toMatchObject({ status: { source: 'replay' } })
+  })
+
+  it.each([
+    ['not JSON', '{"type":"price"'],
+    ['binary', new ArrayBuffer(4)],
+    ['no object', '7'],
+    ['no type', '{}'],
+    ['an unknown type', '{"type":"poem","seq":1}'],
+    ['a negative price', JSON.stringify({ ...wirePrice, price: -1 })],
+    ['an impossible time', JSON.stringify({ ...wirePrice, time: '2018-02-31T10:00:00Z' })],
+    ['a time without a zone', JSON.stringify({ ...wirePrice, time: '2018-03-26T13:31:20' })],
+    ['an unknown source', JSON.stringify({ type: 'status', seq: 1, status: { ...wireStatus, source: 'dream' } })],
+    ['no status', JSON.stringify({ ...wireSnapshot, status: null })],
+  ])('refuses %s without throwing', (_, text) => {
+    const { value, faults } = readMessage(text)
+    expect(value).toBeNull()
+    expect(faults).toHaveLength(1)
+  })
+})

@@ -1,0 +1,403 @@
+//! The JSON of REST and WebSocket. Field names are a contract; all times are UTC, written with a `Z`.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::{Action, Bar, DISCLAIMER, ModelId, Prediction, Probabilities, Recommendation, Ticker};
+use serde::Serialize;
+use storage::StoredAnalysis;
+use utoipa::ToSchema;
+
+use crate::settings::Source;
+
+/// One closed minute (or longer interval) of trading.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Bar)]
+pub(crate) struct BarBody {
+    /// First moment of the bar.
+    pub(crate) time: DateTime<Utc>,
+    /// First trade, US dollars per share.
+    pub(crate) open: f64,
+    /// Highest trade, US dollars per share.
+    pub(crate) high: f64,
+    /// Lowest trade, US dollars per share.
+    pub(crate) low: f64,
+    /// Last trade, US dollars per share.
+    pub(crate) close: f64,
+    /// Shares traded.
+    pub(crate) volume: u64,
+}
+
+impl From<&Bar> for BarBody {
+    fn from(bar: &Bar) -> Self {
+        Self {
+            time: bar.start,
+            open: bar.open.get(),
+            high: bar.high.get(),
+            low: bar.low.get(),
+            close: bar.close.get(),
+            volume: bar.volume,
+        }
+    }
+}
+
+/// What one model says: three calibrated probabilities that add up to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ModelOutput)]
+pub(crate) struct ModelOutputBody {
+    /// Which model.
+    #[schema(value_type = String)]
+    pub(crate) model_id: ModelId,
+    /// The lower barrier is touched first.
+    pub(crate) down: f32,
+    /// Neither barrier is touched in time.
+    pub(crate) neutral: f32,
+    /// The upper barrier is touched first.
+    pub(crate) up: f32,
+}
+
+impl From<&Prediction> for ModelOutputBody {
+    fn from(prediction: &Prediction) -> Self {
+        let Probabilities { down, neutral, up } = prediction.probabilities;
+        Self {
+            model_id: prediction.model_id.clone(),
+            down,
+            neutral,
+            up,
+        }
+    }
+}
+
+/// Both riders.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ModelOutputs)]
+pub(crate) struct ModelOutputsBody {
+    /// The recurrent network.
+    pub(crate) lstm: ModelOutputBody,
+    /// The attention network.
+    pub(crate) transformer: ModelOutputBody,
+}
+
+/// The outcome of the dual confirmation.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Recommendation)]
+pub(crate) struct RecommendationBody {
+    /// `buy`, `sell` or `hold`.
+    #[schema(value_type = String)]
+    pub(crate) action: Action,
+    /// The smaller of both models' probabilities of the recommended direction, 0 to 1.
+    pub(crate) confidence: f32,
+    /// One sentence that says why.
+    pub(crate) reason: String,
+    /// The models leaned to a direction and the policy held back.
+    pub(crate) abstained: bool,
+    /// Goes with every recommendation.
+    pub(crate) disclaimer: &'static str,
+}
+
+impl From<Recommendation> for RecommendationBody {
+    fn from(recommendation: Recommendation) -> Self {
+        let Recommendation {
+            action,
+            confidence,
+            reason,
+            abstained,
+            ..
+        } = recommendation;
+        Self {
+            action,
+            confidence,
+            reason,
+            abstained,
+            disclaimer: DISCLAIMER,
+        }
+    }
+}
+
+/// Where the time between the database's notice and the publication went, milliseconds of system time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Timing)]
+pub(crate) struct TimingBody {
+    /// From the arrival of the database's notice until the new bars had been read.
+    pub(crate) wake_ms: f64,
+    /// Features of all changed tickers.
+    pub(crate) features_ms: f64,
+    /// Both models for all changed tickers, one batch.
+    pub(crate) inference_ms: f64,
+    /// From the arrival of the notice until the analysis was handed to the WebSocket clients.
+    pub(crate) total_ms: f64,
+}
+
+/// What Tandem makes of one closed bar.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Analysis)]
+pub(crate) struct AnalysisBody {
+    /// Whose bar.
+    #[schema(value_type = String)]
+    pub(crate) ticker: Ticker,
+    /// The bar that was analysed.
+    pub(crate) bar: BarBody,
+    /// What both models say.
+    pub(crate) predictions: ModelOutputsBody,
+    /// What follows from it.
+    pub(crate) recommendation: RecommendationBody,
+    /// Market time of the decision.
+    pub(crate) as_of: DateTime<Utc>,
+    /// Where the time went.
+    pub(crate) timing: TimingBody,
+}
+
+/// A price and its distance from the last close of the session before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Quote {
+    /// The newest price, US dollars per share.
+    pub(crate) price: f64,
+    /// When it was known.
+    pub(crate) time: DateTime<Utc>,
+    /// Last close of the session before, US dollars per share.
+    pub(crate) previous_close: Option<f64>,
+}
+
+impl Quote {
+    pub(crate) fn change(&self) -> Option<f64> {
+        self.previous_close
+            .map(|previous| cents(self.price - previous))
+    }
+
+    pub(crate) fn change_percent(&self) -> Option<f64> {
+        self.previous_close
+            .map(|previous| cents((self.price / previous - 1.0) * 100.0))
+    }
+}
+
+/// Rounds to 1e-4, the finest step of quoted prices: hides the noise of binary subtraction.
+fn cents(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
+/// One watched stock with its newest price and analysis.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Stock)]
+pub(crate) struct StockBody {
+    /// Its symbol.
+    #[schema(value_type = String)]
+    pub(crate) ticker: Ticker,
+    /// The company's name.
+    pub(crate) name: String,
+    /// Its line of business.
+    pub(crate) sector: String,
+    /// The newest price, US dollars per share.
+    pub(crate) price: Option<f64>,
+    /// When that price was known.
+    pub(crate) price_time: Option<DateTime<Utc>>,
+    /// Last close of the session before, US dollars per share.
+    pub(crate) previous_close: Option<f64>,
+    /// `price` less `previous_close`.
+    pub(crate) change: Option<f64>,
+    /// The same in percent of `previous_close`.
+    pub(crate) change_percent: Option<f64>,
+    /// The newest analysis.
+    #[schema(value_type = Option<AnalysisBody>)]
+    pub(crate) analysis: Option<Arc<AnalysisBody>>,
+}
+
+/// All watched stocks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Stocks)]
+pub(crate) struct StocksBody {
+    /// Market time of the answer.
+    pub(crate) as_of: DateTime<Utc>,
+    /// Goes with every recommendation.
+    pub(crate) disclaimer: &'static str,
+    /// In the order of the settings.
+    pub(crate) stocks: Vec<StockBody>,
+}
+
+/// How far the system has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// No ticker has enough bars yet.
+    Backfilling,
+    /// There are bars and no pair of champions yet.
+    Training,
+    /// Analyses are made.
+    Running,
+}
+
+/// Whether the exchange trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Market {
+    /// Inside the regular session.
+    Open,
+    /// Outside of it.
+    Closed,
+}
+
+/// The champions in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ModelsInUse)]
+pub(crate) struct ModelsInUseBody {
+    /// Id of the recurrent champion.
+    #[schema(value_type = Option<String>)]
+    pub(crate) lstm: Option<ModelId>,
+    /// Id of the attention champion.
+    #[schema(value_type = Option<String>)]
+    pub(crate) transformer: Option<ModelId>,
+}
+
+/// The state of the system, for people.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Status)]
+pub(crate) struct StatusBody {
+    /// How far it has come.
+    pub(crate) phase: Phase,
+    /// One sentence for people, also about trouble that it survives.
+    pub(crate) message: String,
+    /// Where prices come from.
+    pub(crate) source: Source,
+    /// Whether the exchange trades.
+    pub(crate) market: Market,
+    /// When the exchange opens next; null while it is open.
+    pub(crate) next_open: Option<DateTime<Utc>>,
+    /// Market time.
+    pub(crate) now: DateTime<Utc>,
+    /// Market seconds per second.
+    pub(crate) speed: f64,
+    /// The champions in use.
+    pub(crate) models: ModelsInUseBody,
+}
+
+/// The first WebSocket message, and the answer to a subscription; `type` and `seq` stand before.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Snapshot)]
+pub(crate) struct SnapshotBody {
+    /// The same as `GET /stocks`, restricted to the subscription.
+    #[serde(flatten)]
+    pub(crate) stocks: StocksBody,
+    /// The state of the system.
+    #[schema(value_type = StatusBody)]
+    pub(crate) status: Arc<StatusBody>,
+}
+
+/// A WebSocket message: a new price; `type` and `seq` stand before.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PriceMessage)]
+pub(crate) struct PriceBody {
+    /// Whose price.
+    #[schema(value_type = String)]
+    pub(crate) ticker: Ticker,
+    /// When it was known.
+    pub(crate) time: DateTime<Utc>,
+    /// US dollars per share.
+    pub(crate) price: f64,
+    /// Less the last close of the session before.
+    pub(crate) change: Option<f64>,
+    /// The same in percent.
+    pub(crate) change_percent: Option<f64>,
+    /// The newly closed bar; null for a price inside a minute that is not over.
+    pub(crate) bar: Option<BarBody>,
+}
+
+impl PriceBody {
+    pub(crate) fn new(ticker: Ticker, quote: &Quote, bar: Option<BarBody>) -> Self {
+        Self {
+            ticker,
+            time: quote.time,
+            price: quote.price,
+            change: quote.change(),
+            change_percent: quote.change_percent(),
+            bar,
+        }
+    }
+}
+
+/// A WebSocket message: the state of the system; `type` and `seq` stand before.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatusMessage)]
+pub(crate) struct StatusMessageBody {
+    /// The state of the system.
+    #[schema(value_type = StatusBody)]
+    pub(crate) status: Arc<StatusBody>,
+}
+
+/// Bars of one ticker.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = History)]
+pub(crate) struct HistoryBody {
+    /// Whose bars.
+    #[schema(value_type = String)]
+    pub(crate) ticker: Ticker,
+    /// Their length.
+    pub(crate) interval: &'static str,
+    /// Ascending.
+    pub(crate) bars: Vec<BarBody>,
+    /// Continues with older bars; null when there are none.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A stored analysis.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredPrediction)]
+pub(crate) struct StoredPredictionBody {
+    /// Start of the bar that was analysed.
+    pub(crate) bar_time: DateTime<Utc>,
+    /// Market time of the decision.
+    pub(crate) as_of: DateTime<Utc>,
+    /// What the recurrent network said.
+    pub(crate) lstm: ModelOutputBody,
+    /// What the attention network said.
+    pub(crate) transformer: ModelOutputBody,
+    /// What followed from it.
+    pub(crate) recommendation: RecommendationBody,
+}
+
+impl From<StoredAnalysis> for StoredPredictionBody {
+    fn from(stored: StoredAnalysis) -> Self {
+        Self {
+            bar_time: stored.recommendation.bar_start,
+            as_of: stored.as_of,
+            lstm: ModelOutputBody::from(&stored.lstm),
+            transformer: ModelOutputBody::from(&stored.transformer),
+            recommendation: stored.recommendation.into(),
+        }
+    }
+}
+
+/// Stored analyses of one ticker.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Predictions)]
+pub(crate) struct PredictionsBody {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub(crate) ticker: Ticker,
+    /// Newest first.
+    pub(crate) predictions: Vec<StoredPredictionBody>,
+    /// Continues with older ones; null when there are none.
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_is_measured_from_the_session_before() {
+        let quote = Quote {
+            price: 172.77,
+            previous_close: Some(164.94),
+            ..Quote::default()
+        };
+        assert_eq!(quote.change(), Some(7.83));
+        assert_eq!(quote.change_percent(), Some(4.7472));
+        assert_eq!(
+            Quote {
+                price: 1.0,
+                ..Quote::default()
+            }
+            .change(),
+            None
+        );
+    }
+}

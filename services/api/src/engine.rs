@@ -1,0 +1,641 @@
+//! The live path: a committed bar wakes it, it reads the new bars of all changed tickers in one query, asks both
+//! models in one batch, publishes and hands over for storing.
+//!
+//! One task owns all lines; nothing is locked. Work that arrives while a pass runs is merged into the next pass, so
+//! that twenty commits in a row become one batch.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use calendar::Calendar;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Bar, ModelKind, Prediction, Recommendation, Ticker};
+use inference::{Champions, DualPrediction, Policy};
+use service_kit::Clock;
+use storage::{FormingPrice, Notice, PgPool};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    board::{Board, Update},
+    body::{AnalysisBody, BarBody, ModelOutputBody, ModelOutputsBody, Quote, TimingBody},
+    champions::Models,
+    line::{HISTORY_BARS, Line},
+    metrics::Metrics,
+    recorder::Decision,
+};
+
+/// Reading bars takes milliseconds; what takes this long will not come.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After a failure the same work is tried again this much later, doubling up to the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
+/// Bars that are read again beside the new ones, so that a hole before them shows.
+const OVERLAP_BARS: usize = 3;
+
+/// How far the live path has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Watched tickers.
+    pub(crate) watched: usize,
+    /// Tickers with at least one bar.
+    pub(crate) with_bars: usize,
+    /// Tickers with enough bars for the models.
+    pub(crate) ready: usize,
+    /// Whether the database was read once.
+    pub(crate) loaded: bool,
+    /// What it suffers from, for people.
+    pub(crate) trouble: Option<String>,
+}
+
+/// The live path's state.
+pub(crate) struct Engine {
+    pub(crate) pool: PgPool,
+    pub(crate) calendar: &'static Calendar,
+    pub(crate) clock: Clock,
+    pub(crate) board: Arc<Board>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) policy: Policy,
+    pub(crate) models: watch::Receiver<Models>,
+    pub(crate) decisions: mpsc::Sender<Vec<Decision>>,
+    pub(crate) progress: watch::Sender<Progress>,
+    /// In the order of the board.
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A notice of the database and when it arrived.
+pub(crate) struct Arrival {
+    pub(crate) received: Instant,
+    pub(crate) notice: Notice,
+}
+
+/// What has to be looked at in the next pass.
+#[derive(Debug, Default)]
+struct Work {
+    /// Arrival of the first notice that this work goes back to.
+    received: Option<Instant>,
+    /// Places of the tickers with changed bars.
+    places: BTreeSet<usize>,
+    /// Start of the oldest changed bar, UTC.
+    since: Option<DateTime<Utc>>,
+    /// Start of the newest changed bar, UTC.
+    until: Option<DateTime<Utc>>,
+    /// Everything may have changed: read as at the start.
+    everything: bool,
+    /// There are new champions.
+    new_champions: bool,
+}
+
+impl Work {
+    fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.places.is_empty() && !self.everything && !self.new_champions
+    }
+
+    fn add(
+        &mut self,
+        places: impl IntoIterator<Item = usize>,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) {
+        self.places.extend(places);
+        self.since = Some(self.since.map_or(since, |known| known.min(since)));
+        self.until = Some(self.until.map_or(until, |known| known.max(until)));
+    }
+}
+
+impl Engine {
+    /// Runs until the token is cancelled. `arrivals` are the database's notices.
+    pub(crate) async fn run(
+        mut self,
+        mut arrivals: mpsc::Receiver<Arrival>,
+        safety: Duration,
+        shutdown: CancellationToken,
+    ) {
+        let mut safety = tokio::time::interval(safety);
+        safety.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        safety.reset();
+        let mut work = Work::everything();
+        let mut retry = FIRST_RETRY;
+        loop {
+            let mut failed = false;
+            if !work.is_empty() {
+                match self.pass(&work).await {
+                    Ok(()) => {
+                        work = Work::default();
+                        retry = FIRST_RETRY;
+                    }
+                    Err(error) => {
+                        self.report(&error, &mut work);
+                        failed = true;
+                    }
+                }
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                arrival = arrivals.recv() => {
+                    let Some(arrival) = arrival else { return };
+                    self.note(arrival, &mut work);
+                    while let Ok(arrival) = arrivals.try_recv() {
+                        self.note(arrival, &mut work);
+                    }
+                }
+                Ok(()) = self.models.changed() => work.new_champions = true,
+                _ = safety.tick() => if let Err(error) = self.find_missed(&mut work).await {
+                    self.report(&error, &mut work);
+                },
+                () = tokio::time::sleep(retry), if failed => retry = (retry * 2).min(LONGEST_RETRY),
+            }
+        }
+    }
+
+    fn report(&mut self, error: &anyhow::Error, work: &mut Work) {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the live path failed and will try again"
+        );
+        self.metrics.database_failures.add(1);
+        self.metrics.database_up.set(0);
+        // A panic in a pass takes the lines with it.
+        if self.lines.is_empty() {
+            self.lines = self
+                .board
+                .view()
+                .tickers()
+                .into_iter()
+                .map(Line::new)
+                .collect();
+            work.everything = true;
+        }
+        self.progress.send_modify(|progress| {
+            progress.trouble = Some("new bars cannot be read or analysed; trying again".to_owned());
+        });
+    }
+
+    fn note(&mut self, arrival: Arrival, work: &mut Work) {
+        match arrival.notice {
+            Notice::BarsCommitted {
+                tickers,
+                first,
+                last,
+            } => {
+                work.received.get_or_insert(arrival.received);
+                match tickers {
+                    Some(tickers) => {
+                        let places = tickers.iter().filter_map(|ticker| self.board.place(ticker));
+                        work.add(places, first, last);
+                    }
+                    None => work.add(0..self.lines.len(), first, last),
+                }
+            }
+            Notice::FormingPrices(prices) => self.publish_forming(&prices),
+            Notice::Reconnected => {
+                tracing::info!("listening to the database again: reading what was missed");
+                work.received.get_or_insert(arrival.received);
+                work.everything = true;
+            }
+        }
+    }
+
+    /// The safety net: tickers with newer bars than those in memory, although no notice told of them.
+    async fn find_missed(&self, work: &mut Work) -> anyhow::Result<()> {
+        let stored = tokio::time::timeout(READ_TIMEOUT, storage::last_bar_starts(&self.pool))
+            .await
+            .with_context(|| {
+                format!(
+                    "no answer from the database within {} s",
+                    READ_TIMEOUT.as_secs()
+                )
+            })?
+            .context("the starts of the newest bars cannot be read")?;
+        for (ticker, last) in stored {
+            let Some(place) = self.board.place(&ticker) else {
+                continue;
+            };
+            let known = self
+                .lines
+                .get(place)
+                .and_then(Line::newest)
+                .map(|bar| bar.start);
+            if known.is_none_or(|known| known < last) {
+                work.add([place], known.unwrap_or(last), last);
+            }
+        }
+        Ok(())
+    }
+
+    fn publish_forming(&self, prices: &[FormingPrice]) {
+        let updates: Vec<Update> = prices
+            .iter()
+            .filter_map(|forming| {
+                let line = self.lines.get(self.board.place(&forming.ticker)?)?;
+                // A price of a minute that has already closed tells nothing new.
+                if line
+                    .newest()
+                    .is_some_and(|bar| forming.time < bar.close_time())
+                {
+                    return None;
+                }
+                let quote = self.quote(line, forming.price.get(), forming.time)?;
+                Some(Update::Forming {
+                    ticker: forming.ticker.clone(),
+                    quote,
+                })
+            })
+            .collect();
+        self.metrics.forming_prices.add(updates.len());
+        self.board.publish(updates);
+    }
+
+    /// Reads, analyses and publishes once.
+    async fn pass(&mut self, work: &Work) -> anyhow::Result<()> {
+        let received = work.received.unwrap_or_else(Instant::now);
+        let stored = tokio::time::timeout(READ_TIMEOUT, self.read(work))
+            .await
+            .with_context(|| {
+                format!(
+                    "no answer from the database within {} s",
+                    READ_TIMEOUT.as_secs()
+                )
+            })??;
+        let wake = received.elapsed();
+        let champions = self.models.borrow().champions.clone();
+        let batch = Batch {
+            lines: std::mem::take(&mut self.lines),
+            stored,
+            champions: champions.clone(),
+            new_champions: work.new_champions,
+        };
+        let outcome = tokio::task::spawn_blocking(move || batch.run())
+            .await
+            .context("analysing the new bars panicked")?;
+        self.lines = outcome.lines;
+        let as_of = self.clock.now();
+        let timing = TimingBody {
+            wake_ms: milliseconds(wake),
+            features_ms: milliseconds(outcome.features),
+            inference_ms: milliseconds(outcome.inference),
+            total_ms: milliseconds(received.elapsed()),
+        };
+        let mut updates = self.bar_updates(&outcome.new_bars);
+        let decisions = match (champions, outcome.predictions) {
+            (Some(champions), Ok(predictions)) => self.decide(&champions, predictions, as_of),
+            (_, Err(error)) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the models failed; prices go on"
+                );
+                self.metrics.inference_failures.add(1);
+                Vec::new()
+            }
+            (None, Ok(_)) => Vec::new(),
+        };
+        updates.extend(
+            decisions
+                .iter()
+                .map(|decision| Update::Analysis(analysis(decision, timing))),
+        );
+        self.board.publish(updates);
+        self.measure(
+            received,
+            wake,
+            &outcome.new_bars,
+            &decisions,
+            outcome.features,
+            outcome.inference,
+        );
+        if !decisions.is_empty() {
+            self.metrics.analyses_waiting.add(decisions.len() as i64);
+            // Waits when a thousand passes could not be stored yet: better late than lost.
+            self.decisions
+                .send(decisions)
+                .await
+                .context("the recorder has ended")?;
+        }
+        Ok(())
+    }
+
+    /// The stored bars of the changed tickers, each from before its first change to its newest.
+    async fn read(&self, work: &Work) -> anyhow::Result<Vec<(usize, Vec<Bar>)>> {
+        if work.everything {
+            return self.read_newest(0..self.lines.len(), HISTORY_BARS).await;
+        }
+        if work.places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limit = self.bars_to_read(work);
+        let mut stored = self.read_newest(work.places.iter().copied(), limit).await?;
+        // The estimate counts the minutes of trading: if what came does not reach back to what is known, read all.
+        let short: Vec<usize> = stored
+            .extract_if(.., |(place, bars)| {
+                bars.len() >= limit && !self.reaches_back(*place, bars, work)
+            })
+            .map(|(place, _)| place)
+            .collect();
+        if !short.is_empty() {
+            stored.extend(self.read_newest(short, HISTORY_BARS).await?);
+        }
+        Ok(stored)
+    }
+
+    /// How many of each changed ticker's newest bars hold all changes: the minutes of trading since the first.
+    fn bars_to_read(&self, work: &Work) -> usize {
+        let lines = || {
+            work.places
+                .iter()
+                .filter_map(|place| self.lines.get(*place))
+        };
+        if lines().any(|line| line.newest().is_none()) {
+            return HISTORY_BARS;
+        }
+        let newest = || lines().filter_map(Line::newest).map(|bar| bar.start);
+        let since = newest().chain(work.since).min();
+        let until = newest().chain(work.until).max();
+        let (Some(since), Some(until)) = (since, until) else {
+            return HISTORY_BARS;
+        };
+        let sessions = self
+            .calendar
+            .sessions(since.date_naive(), until.date_naive());
+        let minutes: i64 = sessions
+            .iter()
+            .map(|session| {
+                (session.close.min(until + TimeDelta::minutes(1)) - session.open.max(since))
+                    .num_minutes()
+            })
+            .filter(|minutes| *minutes > 0)
+            .sum();
+        (usize::try_from(minutes).unwrap_or(0) + OVERLAP_BARS).min(HISTORY_BARS)
+    }
+
+    fn reaches_back(&self, place: usize, bars: &[Bar], work: &Work) -> bool {
+        let Some(first) = bars.first() else {
+            return false;
+        };
+        let newest = self.lines.get(place).and_then(Line::newest);
+        bars.len() >= HISTORY_BARS
+            || (newest.is_some_and(|known| first.start <= known.start)
+                && work.since.is_none_or(|since| first.start <= since))
+    }
+
+    async fn read_newest(
+        &self,
+        places: impl IntoIterator<Item = usize>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<(usize, Vec<Bar>)>> {
+        let tickers: Vec<Ticker> = places
+            .into_iter()
+            .filter_map(|place| self.lines.get(place))
+            .map(|line| line.ticker().clone())
+            .collect();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let bars = storage::newest_bars(&self.pool, &tickers, limit)
+            .await
+            .with_context(|| {
+                format!(
+                    "the newest {limit} bars of {} tickers cannot be read",
+                    tickers.len()
+                )
+            })?;
+        Ok(bars
+            .into_iter()
+            .filter_map(|(ticker, bars)| Some((self.board.place(&ticker)?, bars)))
+            .collect())
+    }
+
+    fn bar_updates(&self, places: &[usize]) -> Vec<Update> {
+        places
+            .iter()
+            .filter_map(|place| {
+                let line = self.lines.get(*place)?;
+                let bar = line.newest()?;
+                let quote = self.quote(line, bar.close.get(), bar.close_time())?;
+                Some(Update::Bar {
+                    ticker: line.ticker().clone(),
+                    quote,
+                    bar: BarBody::from(bar),
+                })
+            })
+            .collect()
+    }
+
+    /// A price beside the last close of the session before its own.
+    fn quote(&self, line: &Line, price: f64, time: DateTime<Utc>) -> Option<Quote> {
+        // After the close the session that has just ended still counts.
+        let newest = line.newest()?;
+        let session = self
+            .calendar
+            .session_at(time)
+            .or_else(|| self.calendar.session_at(newest.start));
+        let previous_close = session.and_then(|session| line.close_before(session.open));
+        Some(Quote {
+            price,
+            time,
+            previous_close,
+        })
+    }
+
+    fn decide(
+        &self,
+        champions: &Champions,
+        predictions: Vec<(Bar, DualPrediction)>,
+        as_of: DateTime<Utc>,
+    ) -> Vec<Decision> {
+        predictions
+            .into_iter()
+            .map(
+                |(
+                    bar,
+                    DualPrediction {
+                        ticker,
+                        lstm,
+                        transformer,
+                    },
+                )| {
+                    let recommendation: Recommendation = inference::confirm(
+                        &self.policy,
+                        ticker.clone(),
+                        bar.start,
+                        &lstm,
+                        &transformer,
+                    );
+                    let prediction = |kind, model: &inference::Model, probabilities| Prediction {
+                        ticker: ticker.clone(),
+                        bar_start: bar.start,
+                        kind,
+                        model_id: model.manifest().model_id.clone(),
+                        probabilities,
+                    };
+                    Decision {
+                        bar,
+                        lstm: prediction(ModelKind::Lstm, &champions.lstm, lstm),
+                        transformer: prediction(
+                            ModelKind::Transformer,
+                            &champions.transformer,
+                            transformer,
+                        ),
+                        recommendation,
+                        as_of,
+                    }
+                },
+            )
+            .collect()
+    }
+
+    fn measure(
+        &self,
+        received: Instant,
+        wake: Duration,
+        new_bars: &[usize],
+        decisions: &[Decision],
+        features: Duration,
+        inference: Duration,
+    ) {
+        let metrics = &self.metrics;
+        metrics.database_up.set(1);
+        metrics.bars.add(new_bars.len());
+        metrics.analyses.add(decisions.len());
+        if !new_bars.is_empty() {
+            metrics.wake.observe(wake);
+            metrics.features.observe(features);
+            metrics.publication.observe(received.elapsed());
+        }
+        if !decisions.is_empty() {
+            metrics.inference.observe(inference);
+        }
+        if let Some(close) = self
+            .lines
+            .iter()
+            .filter_map(Line::newest)
+            .map(Bar::close_time)
+            .max()
+        {
+            metrics.newest_bar_close.set(close.timestamp());
+        }
+        let progress = Progress {
+            watched: self.lines.len(),
+            with_bars: self
+                .lines
+                .iter()
+                .filter(|line| line.newest().is_some())
+                .count(),
+            ready: self.lines.iter().filter(|line| line.window_full()).count(),
+            loaded: true,
+            trouble: None,
+        };
+        self.progress.send_if_modified(|known| {
+            let changed = *known != progress;
+            *known = progress;
+            changed
+        });
+    }
+}
+
+/// The part of a pass that computes: runs on a thread of its own.
+struct Batch {
+    lines: Vec<Line>,
+    stored: Vec<(usize, Vec<Bar>)>,
+    champions: Option<Arc<Champions>>,
+    new_champions: bool,
+}
+
+struct Outcome {
+    lines: Vec<Line>,
+    /// Places of the lines with a new newest bar, or other values of it.
+    new_bars: Vec<usize>,
+    predictions: anyhow::Result<Vec<(Bar, DualPrediction)>>,
+    features: Duration,
+    inference: Duration,
+}
+
+impl Batch {
+    fn run(mut self) -> Outcome {
+        let started = Instant::now();
+        let mut new_bars = Vec::new();
+        for (place, bars) in &self.stored {
+            if self
+                .lines
+                .get_mut(*place)
+                .is_some_and(|line| line.take(bars))
+            {
+                new_bars.push(*place);
+            }
+        }
+        let features = started.elapsed();
+        let started = Instant::now();
+        let predictions = self.predict();
+        let inference = started.elapsed();
+        Outcome {
+            lines: self.lines,
+            new_bars,
+            predictions,
+            features,
+            inference,
+        }
+    }
+
+    fn predict(&mut self) -> anyhow::Result<Vec<(Bar, DualPrediction)>> {
+        let Some(champions) = &self.champions else {
+            return Ok(Vec::new());
+        };
+        if self.new_champions {
+            self.lines.iter_mut().for_each(Line::forget_analysis);
+        }
+        let waiting: Vec<&Line> = self
+            .lines
+            .iter()
+            .filter(|line| line.awaits_analysis())
+            .collect();
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inputs: Vec<_> = waiting
+            .iter()
+            .map(|line| (line.ticker().clone(), line.live()))
+            .collect();
+        let predictions = inference::predict_both(champions, &inputs)?;
+        let bars: Vec<Bar> = waiting
+            .iter()
+            .filter_map(|line| line.newest().copied())
+            .collect();
+        for line in self.lines.iter_mut().filter(|line| line.awaits_analysis()) {
+            line.set_analysed();
+        }
+        Ok(bars.into_iter().zip(predictions).collect())
+    }
+}
+
+fn analysis(decision: &Decision, timing: TimingBody) -> Arc<AnalysisBody> {
+    Arc::new(AnalysisBody {
+        ticker: decision.recommendation.ticker.clone(),
+        bar: BarBody::from(&decision.bar),
+        predictions: ModelOutputsBody {
+            lstm: ModelOutputBody::from(&decision.lstm),
+            transformer: ModelOutputBody::from(&decision.transformer),
+        },
+        recommendation: decision.recommendation.clone().into(),
+        as_of: decision.as_of,
+        timing,
+    })
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    // Microseconds are as fine as anybody wants to read it.
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,80 @@
+//! REST: each handler reads its parameters, asks one layer below and shapes the answer.
+
+mod frontend;
+mod models;
+mod openapi;
+mod operations;
+mod stocks;
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use storage::StorageError;
+
+use crate::{error::ApiError, socket, state::AppState};
+
+/// A client that waits longer has left.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All routes.
+pub(crate) fn router(state: AppState) -> Router {
+    let answers = Router::new()
+        .route("/stocks", get(stocks::list))
+        .route("/stocks/{ticker}/historical", get(stocks::history))
+        .route("/stocks/{ticker}/predictions", get(stocks::predictions))
+        .route("/models", get(models::list))
+        .route("/models/{id}", get(models::one))
+        .route("/health", get(operations::health))
+        .route("/ready", get(operations::ready))
+        .route("/metrics", get(operations::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .layer(middleware::map_response(never_cached));
+    answers
+        .route("/ws", get(socket::connect))
+        .merge(frontend::routes())
+        .layer(middleware::from_fn_with_state(state.clone(), count))
+        .with_state(state)
+}
+
+/// Prices are old within a minute.
+async fn never_cached(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let response = next.run(request).await;
+    state
+        .metrics
+        .response(response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// The query string; errors come in the envelope.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(ApiError))]
+struct Query<T>(T);
+
+/// Parts of the path; errors come in the envelope.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(ApiError))]
+struct Path<T>(T);
+
+/// Asks the database, but not for ever.
+async fn ask<T>(question: impl Future<Output = Result<T, StorageError>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(DATABASE_TIMEOUT, question).await {
+        Ok(answer) => Ok(answer?),
+        Err(_elapsed) => Err(ApiError::Timeout(DATABASE_TIMEOUT)),
+    }
+}

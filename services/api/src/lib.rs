@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod board;
+mod body;
+mod champions;
+mod engine;
+mod error;
+mod handlers;
+mod line;
+mod metrics;
+mod recorder;
+mod server;
+mod settings;
+mod socket;
+mod state;
+mod status;
+
+pub use server::{App, bind};
+pub use settings::{Settings, Source, Timing};

@@ -1,0 +1,156 @@
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use domain::Universe;
+use inference::Policy;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Everything the api needs to know from outside.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens: `TANDEM_API_ADDRESS`, by default 127.0.0.1:8080, reachable from this machine only.
+    pub address: SocketAddr,
+    /// The dashboard's static export: `TANDEM_FRONTEND_DIR`, by default `frontend/out`.
+    pub frontend_dir: PathBuf,
+    /// Where the artifacts lie: `TANDEM_MODELS_DIR`, by default `models`.
+    pub models_dir: PathBuf,
+    /// The champions' file: `TANDEM_MODEL_CONFIG`, by default `config/model_config.json`.
+    pub model_config: PathBuf,
+    /// What clients are told about the origin of prices: `TANDEM_SOURCE`, by default `live`.
+    pub source: Source,
+    /// Section `[universe]`.
+    pub universe: Universe,
+    /// Section `[policy]`.
+    pub policy: Policy,
+    /// Section `[api]`.
+    pub timing: Timing,
+}
+
+/// Where prices come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The real market, now.
+    #[default]
+    Live,
+    /// An invented market.
+    Simulated,
+    /// A recorded market.
+    Replay,
+}
+
+/// Section `[api]` of the settings: intervals of system time, seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timing {
+    /// A silent WebSocket client is pinged this often.
+    pub ping_seconds: f64,
+    /// A WebSocket client that answered nothing for this long, or accepted nothing, is disconnected.
+    pub client_timeout_seconds: f64,
+    /// The newest bars are read this often even if the database notified nothing.
+    pub safety_seconds: f64,
+    /// The champions' file and artifacts are looked at this often.
+    pub reload_seconds: f64,
+    /// The status is repeated this often even if nothing changed.
+    pub status_seconds: f64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            ping_seconds: 20.0,
+            client_timeout_seconds: 60.0,
+            safety_seconds: 15.0,
+            reload_seconds: 1.0,
+            status_seconds: 5.0,
+        }
+    }
+}
+
+impl Timing {
+    /// Seconds as a duration; what is no sensible interval becomes a short one.
+    pub(crate) fn interval(seconds: f64) -> Duration {
+        Duration::try_from_secs_f64(seconds)
+            .unwrap_or_default()
+            .max(Duration::from_millis(10))
+    }
+}
+
+/// The default of `TANDEM_API_ADDRESS`.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+impl Settings {
+    /// Reads the environment and the settings file.
+    ///
+    /// # Errors
+    /// Names the variable, or the file, section and field, that cannot be used.
+    pub fn from_environment() -> anyhow::Result<Self> {
+        let policy: Policy = service_kit::load_settings("policy")?;
+        policy
+            .check()
+            .context("section [policy] of the settings cannot be used")?;
+        Ok(Self {
+            address: address(std::env::var("TANDEM_API_ADDRESS").ok().as_deref())?,
+            frontend_dir: service_kit::frontend_dir(),
+            models_dir: service_kit::models_dir(),
+            model_config: service_kit::model_config_path(),
+            source: source(std::env::var("TANDEM_SOURCE").ok().as_deref())?,
+            universe: service_kit::load_settings("universe")?,
+            policy,
+            timing: service_kit::load_settings("api")?,
+        })
+    }
+}
+
+fn address(value: Option<&str>) -> anyhow::Result<SocketAddr> {
+    match value {
+        None | Some("") => Ok(DEFAULT_ADDRESS),
+        Some(text) => text.parse().with_context(|| {
+            format!(
+                "TANDEM_API_ADDRESS={text:?} is not an address and port such as {DEFAULT_ADDRESS}"
+            )
+        }),
+    }
+}
+
+fn source(value: Option<&str>) -> anyhow::Result<Source> {
+    match value {
+        None | Some("" | "live") => Ok(Source::Live),
+        Some("simulated") => Ok(Source::Simulated),
+        Some("replay") => Ok(Source::Replay),
+        Some(text) => bail!("TANDEM_SOURCE={text:?} is none of live, simulated and replay"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listens_on_this_machine_only_by_default() {
+        assert!(address(None).unwrap().ip().is_loopback());
+        assert_eq!(address(Some("0.0.0.0:9000")).unwrap().port(), 9000);
+        assert!(
+            address(Some("localhost"))
+                .unwrap_err()
+                .to_string()
+                .contains("TANDEM_API_ADDRESS=\"localhost\"")
+        );
+    }
+
+    #[test]
+    fn an_unknown_source_is_named() {
+        assert_eq!(source(Some("replay")).unwrap(), Source::Replay);
+        assert!(
+            source(Some("tape"))
+                .unwrap_err()
+                .to_string()
+                .contains("\"tape\"")
+        );
+    }
+}

@@ -1,0 +1,31 @@
+use std::{path::PathBuf, sync::Arc};
+
+use service_kit::Clock;
+use storage::PgPool;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    board::Board,
+    champions::{Models, Places},
+    engine::Progress,
+    metrics::Metrics,
+    settings::Timing,
+};
+
+/// What every handler may use. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct AppState {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    pub(crate) board: Arc<Board>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) models: watch::Receiver<Models>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) frontend_dir: Arc<PathBuf>,
+    pub(crate) timing: Timing,
+    pub(crate) shutdown: CancellationToken,
+    /// Owns every task of the service, WebSocket clients among them.
+    pub(crate) tasks: TaskTracker,
+}

@@ -1,0 +1,103 @@
+//! The stand-in for Yahoo: see the crate's README.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Parser;
+use domain::Ticker;
+use market_sim::{Certificates, Market, Server};
+use service_kit::{Clock, Shutdown};
+
+/// Stands in for Yahoo: serves recorded or invented prices in Yahoo's own format, over TLS.
+///
+/// Programs that have TANDEM_VENDOR_ADDRESS and TANDEM_VENDOR_CA set as here reach the simulator instead of Yahoo and
+/// cannot tell the difference. What it answers depends on the market's time (TANDEM_CLOCK): bars up to now, then the
+/// minute that is forming. Logs go to standard error; RUST_LOG=debug shows more.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "TANDEM_VENDOR_ADDRESS",
+        default_value = "127.0.0.1:8443",
+        value_name = "IP:PORT"
+    )]
+    listen: SocketAddr,
+
+    /// Where to write the certificate (PEM) that clients must trust; made anew at every start
+    #[arg(long, env = "TANDEM_VENDOR_CA", value_name = "FILE")]
+    ca_out: PathBuf,
+
+    /// Serve these recorded bars (CSV, CSV.gz or Parquet with ticker,ts,open,high,low,close,volume) instead of an
+    /// invented market
+    #[arg(long, value_name = "FILE")]
+    bars: Option<PathBuf>,
+
+    /// Seed of the invented market: the same seed gives the same prices on every day, past and future
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "bars")]
+    seed: u64,
+
+    /// Serve this stock; repeat it for more. Default: all of the file, or 20 large US stocks
+    #[arg(long, value_name = "SYMBOL")]
+    ticker: Vec<Ticker>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    service_kit::init_telemetry()?;
+    let clock = Clock::from_environment()?;
+    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+    let market = open_market(&arguments)?;
+    report(&market, &clock);
+    let server = Server::bind(
+        arguments.listen,
+        Certificates::generate()?,
+        market,
+        calendar::nyse(),
+        clock,
+    )?;
+    write_authority(&arguments.ca_out, server.authority())?;
+    tracing::info!(address = %server.address(), ca = %arguments.ca_out.display(), "serving");
+    server.run(shutdown.token()).await?;
+    Ok(())
+}
+
+fn open_market(arguments: &Arguments) -> anyhow::Result<Market> {
+    let Some(path) = &arguments.bars else {
+        tracing::info!(seed = arguments.seed, "inventing a market");
+        return Ok(Market::generated(
+            arguments.seed,
+            &arguments.ticker,
+            calendar::nyse(),
+        ));
+    };
+    let file = bar_files::read_bars(path)?;
+    tracing::info!(file = %path.display(), "{}", file.report);
+    Market::recorded(file, &arguments.ticker, calendar::nyse())
+        .with_context(|| format!("cannot serve {}", path.display()))
+}
+
+fn report(market: &Market, clock: &Clock) {
+    let tickers = market.tickers().len();
+    let Some((first, last)) = market.coverage() else {
+        return;
+    };
+    tracing::info!(tickers, %first, %last, "market ready");
+    let now = clock.now();
+    if !(first..=last).contains(&now) {
+        tracing::warn!(%now, "the market's time lies outside the prices: set TANDEM_CLOCK to a replay within them");
+    }
+}
+
+/// Replaces the file in one step, so that no client reads half a certificate.
+fn write_authority(path: &Path, pem: &str) -> anyhow::Result<()> {
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, pem)
+        .and_then(|()| std::fs::rename(&fresh, path))
+        .with_context(|| format!("failed to write the certificate to {}", path.display()))
+}

@@ -1,0 +1,218 @@
+//! The command line: what each command takes, in the words of its `--help`.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tandem: two models watch stocks and speak only when they agree.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole system on this machine until Ctrl-C: market, prices, models, dashboard
+    Up(UpArguments),
+    /// List the sessions of the New York Stock Exchange
+    Calendar(CalendarArguments),
+    /// Compute the models' features, or the textbook indicators, of bars in a file
+    Features(FeaturesArguments),
+    /// Label bars by the triple-barrier method
+    Label(LabelArguments),
+    /// Train both models on bars in a file
+    Train(TrainArguments),
+    /// Let trained models predict every closed bar of a file
+    Predict(PredictArguments),
+    /// Compare trained models with simple baselines on bars that they have never seen
+    Evaluate(EvaluateArguments),
+}
+
+/// Without a choice of market: the live one when Yahoo answers, else the simulated one. The page says which.
+///
+/// Needs a PostgreSQL server in DATABASE_URL (./scripts/run brings one) and keeps everything else in --state-dir, apart
+/// for each market. A second start goes on where the first one ended.
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    /// Show the live market, and fail when Yahoo does not answer
+    #[arg(long, conflicts_with_all = ["demo", "replay"])]
+    pub(crate) live: bool,
+    /// Show a simulated market: believable, and no real prices
+    #[arg(long, conflicts_with = "replay")]
+    pub(crate) demo: bool,
+    /// Replay recorded one-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// First day of the replay (New York date); the bars before it train the models
+    #[arg(long, value_name = "DATE", requires = "replay")]
+    pub(crate) from: Option<NaiveDate>,
+    /// Market seconds per second [default: 1 for a replay, 20 for the demo]
+    #[arg(long, value_name = "N", value_parser = speed, conflicts_with = "live")]
+    pub(crate) speed: Option<f64>,
+    /// Seed of the simulated market: the same seed gives the same market
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Train thoroughly at the first start (much longer) instead of demo-sized
+    #[arg(long)]
+    pub(crate) full_training: bool,
+    /// Port of the dashboard on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Folder for models, logs and clocks
+    #[arg(long, value_name = "DIR", default_value = ".local")]
+    pub(crate) state_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CalendarArguments {
+    /// First session's date (New York)
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: NaiveDate,
+    /// Last session's date (New York), included
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: NaiveDate,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Where a table goes.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// File to write: .csv, .csv.gz or .parquet; - is standard output as CSV
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) out: PathBuf,
+}
+
+/// Where bars come from.
+#[derive(Debug, Args)]
+pub(crate) struct Bars {
+    /// One-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume; ts is the bar's start, UTC)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bars: PathBuf,
+}
+
+/// Columns: ticker, ts and the features, unscaled; rows begin when a stock's history suffices.
+#[derive(Debug, Args)]
+pub(crate) struct FeaturesArguments {
+    #[command(flatten)]
+    pub(crate) bars: Bars,
+    /// Write the textbook indicators (rsi_14, macd, …) instead of the models' features
+    #[arg(long)]
+    pub(crate) indicators: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Columns: ticker, ts, target, first_touch, ret, bin (-1 lower barrier first, 1 upper, 0 neither in time).
+///
+/// Settings not given come from section [labels] of the settings file.
+#[derive(Debug, Args)]
+pub(crate) struct LabelArguments {
+    #[command(flatten)]
+    pub(crate) bars: Bars,
+    /// What touches a barrier: closes only (the textbook's events), or highs and lows with the adverse barrier first
+    #[arg(long, value_enum)]
+    pub(crate) path: Option<Path>,
+    /// Bars until the vertical barrier
+    #[arg(long, value_name = "N")]
+    pub(crate) horizon: Option<usize>,
+    /// Span in bars of the exponentially weighted deviation that scales the barriers
+    #[arg(long, value_name = "N")]
+    pub(crate) target_span: Option<usize>,
+    /// Upper barrier in multiples of the deviation
+    #[arg(long, value_name = "N")]
+    pub(crate) profit: Option<f64>,
+    /// Lower barrier in multiples of the deviation
+    #[arg(long, value_name = "N")]
+    pub(crate) stop: Option<f64>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Path {
+    /// Closes; the vertical barrier may cross the session's end and barriers have no minimum, as in the textbook
+    Close,
+    /// Highs and lows; the vertical barrier stays within the session
+    HighLow,
+}
+
+/// Writes DIR/lstm/ID, DIR/transformer/ID and DIR/model_config.json, which names the two.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArguments {
+    #[command(flatten)]
+    pub(crate) bars: Bars,
+    /// Folder for the models
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Use only bars that were closed by then (RFC 3339, such as 2018-03-23T00:00:00Z)
+    #[arg(long, value_name = "TS")]
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// Same seed and same bars give the same models
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// A demo-sized run of about a minute
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// Columns: ticker, ts, model, down, neutral, up. A row for each closed bar with a full window before it.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    /// Folder that `tandem train` wrote
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: PathBuf,
+    /// One-minute bars (CSV, CSV.gz or Parquet)
+    #[arg(long, value_name = "FILE", required_unless_present = "inputs")]
+    pub(crate) bars: Option<PathBuf>,
+    /// Ready windows instead: .npy of f32 [n, 60, features], scaled; the columns are then row, model, down, neutral, up
+    #[arg(long, value_name = "FILE", conflicts_with = "bars")]
+    pub(crate) inputs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Prints the figures and, with --json, writes them. Refuses bars that the models were trained on.
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// Folder that `tandem train` wrote
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: PathBuf,
+    #[command(flatten)]
+    pub(crate) bars: Bars,
+    /// First day to judge (New York date) [default: the first session after the models' data]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<NaiveDate>,
+    /// File for the figures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("expected a number above 0, such as 60".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_market_at_a_time() {
+        assert!(Cli::try_parse_from(["tandem", "up", "--live", "--demo"]).is_err());
+        assert!(Cli::try_parse_from(["tandem", "up", "--from", "2018-03-26"]).is_err());
+        assert!(Cli::try_parse_from(["tandem", "up", "--demo", "--speed", "0"]).is_err());
+    }
+}

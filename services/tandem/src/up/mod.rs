@@ -1,0 +1,134 @@
+//! `tandem up`: starts every part on this machine, in the order in which they need each other, keeps them running, and
+//! ends them in reverse.
+
+mod child;
+mod market;
+mod scenario;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use service_kit::Shutdown;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    child::{Program, Service},
+    scenario::Scenario,
+};
+use crate::cli::UpArguments;
+
+/// How long a part may take to answer on its port after its start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the system until Ctrl-C.
+///
+/// # Errors
+/// What keeps the system from starting, with the remedy. A part that fails later is started again instead.
+pub(crate) fn run(arguments: UpArguments) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new().context("failed to start the async runtime")?.block_on(up(arguments))
+}
+
+async fn up(arguments: UpArguments) -> anyhow::Result<()> {
+    service_kit::init_telemetry()?;
+    let token = Shutdown::on_signals().context("failed to listen for Ctrl-C")?.token();
+    let api_address = free_address(arguments.port)?;
+    let mut scenario = Scenario::choose(&arguments).await?;
+    eprintln!("{}", scenario.announcement());
+
+    let database_url = scenario.database().await?;
+    let mut environment = scenario.environment(&database_url);
+    environment.push(("TANDEM_API_ADDRESS", api_address.to_string()));
+    let logs = scenario.folder.join("logs");
+    std::fs::create_dir_all(&logs).with_context(|| format!("failed to create {}", logs.display()))?;
+
+    let mut services = Vec::new();
+    let outcome = async {
+        if let Some(simulator) = &scenario.simulator {
+            let address = free_address(0)?;
+            // Every start of the simulator makes a new certificate: an old one must not be mistaken for it.
+            let certificate = scenario.folder.join("simulator-ca.pem");
+            match std::fs::remove_file(&certificate) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => (),
+            }
+            environment.push(("TANDEM_VENDOR_ADDRESS", address.to_string()));
+            environment.push(("TANDEM_VENDOR_CA", certificate.display().to_string()));
+            let program = Program::new("market-sim", simulator.arguments(address, &certificate), &environment);
+            services.push(Service::start(program, &logs, &token));
+            answers(address, "market-sim", &logs, &token).await?;
+        }
+        services.push(Service::start(Program::new("api", vec![], &environment), &logs, &token));
+        answers(api_address, "api", &logs, &token).await?;
+        eprintln!("dashboard: http://{api_address} (logs in {})", logs.display());
+
+        Program::new("price-ingestor", vec!["--once".into()], &environment).run_to_end(&token).await?;
+        services.push(Service::start(Program::new("price-ingestor", vec![], &environment), &logs, &token));
+        if scenario.has_champions()? {
+            eprintln!("champions: as of the last start");
+        } else {
+            eprintln!("no champions yet: training both models on the bars so far");
+            let preset = if arguments.full_training { vec![] } else { vec!["--quick".into()] };
+            Program::new("trainer", preset, &environment).run_to_end(&token).await?;
+        }
+        let market = scenario.start_market()?;
+        eprintln!("running; Ctrl-C stops everything");
+        market::watch(market.as_ref(), &token).await;
+        anyhow::Ok(())
+    }
+    .await;
+
+    token.cancel();
+    while let Some(service) = services.pop() {
+        service.ended().await;
+    }
+    scenario.remember_market()?;
+    eprintln!("stopped");
+    match outcome {
+        Err(error) if !error.is::<Interrupted>() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Ctrl-C came before the system was up: no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// A loopback address nobody listens on; `port` 0 lets the system choose.
+fn free_address(port: u16) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| {
+        format!("port {port} of 127.0.0.1 cannot be used: end the program that has it, or choose another with --port")
+    })?;
+    Ok(listener.local_addr()?)
+}
+
+/// Waits until a part accepts connections.
+async fn answers(address: SocketAddr, name: &str, logs: &Path, token: &CancellationToken) -> anyhow::Result<()> {
+    let connect = async {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = token.cancelled() => Err(Interrupted.into()),
+        answered = tokio::time::timeout(START_TIMEOUT, connect) => match answered {
+            Ok(()) => Ok(()),
+            Err(_) => bail!("{name} does not answer on {address}; see {}", logs.join(format!("{name}.log")).display()),
+        },
+    }
+}
+
+/// Where a program of this system lies: beside this one.
+fn sibling(name: &str) -> anyhow::Result<Arc<PathBuf>> {
+    let own = std::env::current_exe().context("failed to find the path of this program")?;
+    let path = own.with_file_name(name);
+    if !path.is_file() {
+        bail!("{} is missing: build all of Tandem first (cargo build --workspace)", path.display());
+    }
+    Ok(Arc::new(path))
+}

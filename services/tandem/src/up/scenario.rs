@@ -1,0 +1,275 @@
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::{Listing, Ticker, Universe};
+use service_kit::ReplayClock;
+use storage::DatabaseSettings;
+
+use super::market::Market;
+use crate::cli::UpArguments;
+
+/// How long Yahoo may take to answer before the simulator takes its place.
+const YAHOO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Market seconds per second of a demo: a bar every three seconds.
+const DEMO_SPEED: f64 = 20.0;
+/// A demo begins so long after an open, so that it has a morning to look at.
+const DEMO_LEAD: TimeDelta = TimeDelta::minutes(60);
+
+/// Which market is shown, and where this machine keeps what belongs to it.
+///
+/// Every market has a folder and a database of its own: bars of a recording, a simulation and the live market never mix.
+pub(super) struct Scenario {
+    name: String,
+    source: &'static str,
+    reason: String,
+    pub(super) folder: PathBuf,
+    pub(super) simulator: Option<Simulator>,
+    clock: Option<ReplayClock>,
+    end: Option<DateTime<Utc>>,
+}
+
+/// How the simulator is started.
+pub(super) enum Simulator {
+    Recorded { bars: PathBuf },
+    Generated { seed: u64 },
+}
+
+impl Simulator {
+    pub(super) fn arguments(&self, listen: SocketAddr, certificate: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> =
+            vec!["--listen".into(), listen.to_string().into(), "--ca-out".into(), certificate.into()];
+        match self {
+            Self::Recorded { bars } => arguments.extend(["--bars".into(), bars.into()]),
+            Self::Generated { seed } => arguments.extend(["--seed".into(), seed.to_string().into()]),
+        }
+        arguments
+    }
+}
+
+impl Scenario {
+    /// Decides by the arguments: a recording, the demo or the live market; without any of them the live market when
+    /// Yahoo answers, else the demo.
+    pub(super) async fn choose(arguments: &UpArguments) -> anyhow::Result<Self> {
+        if let Some(bars) = &arguments.replay {
+            return Self::recorded(arguments, bars);
+        }
+        if arguments.demo {
+            return Self::generated(arguments, "you asked for the demo".into());
+        }
+        match yahoo_answers().await {
+            Ok(()) => Self::live(arguments),
+            Err(error) if arguments.live => {
+                bail!("the live market needs Yahoo, which does not answer ({error:#}); try --demo or --replay")
+            }
+            Err(error) => Self::generated(arguments, format!("Yahoo does not answer ({error:#})")),
+        }
+    }
+
+    fn live(arguments: &UpArguments) -> anyhow::Result<Self> {
+        let folder = state_folder(&arguments.state_dir, "live")?;
+        Ok(Self {
+            name: "live".into(),
+            source: "live",
+            reason: "Yahoo answers".into(),
+            folder,
+            simulator: None,
+            clock: None,
+            end: None,
+        })
+    }
+
+    fn generated(arguments: &UpArguments, reason: String) -> anyhow::Result<Self> {
+        let name = format!("demo_{}", arguments.seed);
+        let folder = state_folder(&arguments.state_dir, &name)?;
+        let today = Utc::now().date_naive();
+        let session = calendar::nyse()
+            .previous_session(today)
+            .with_context(|| format!("the calendar knows no session before {today}"))?;
+        let clock = held_clock(&folder, session.open + DEMO_LEAD, arguments.speed.unwrap_or(DEMO_SPEED))?;
+        Ok(Self {
+            name,
+            source: "simulated",
+            reason,
+            folder,
+            simulator: Some(Simulator::Generated { seed: arguments.seed }),
+            clock: Some(clock),
+            end: None,
+        })
+    }
+
+    fn recorded(arguments: &UpArguments, bars: &Path) -> anyhow::Result<Self> {
+        let file = bar_files::read_bars(bars)?;
+        let starts = || file.bars.values().filter_map(|bars| Some((bars.first()?.start, bars.last()?.close_time())));
+        let (Some(first), Some(end)) = (starts().map(|range| range.0).min(), starts().map(|range| range.1).max())
+        else {
+            bail!("{} holds no bars", bars.display());
+        };
+        let from = arguments.from.unwrap_or_else(|| first.date_naive());
+        let origin = opening(from, end)?;
+        let stem: String = bars
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+            .chars()
+            .take_while(|character| *character != '.')
+            .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '_' })
+            .take(30)
+            .collect();
+        let name = format!("replay_{stem}_{}", from.format("%Y%m%d"));
+        let folder = state_folder(&arguments.state_dir, &name)?;
+        write_settings(&folder, file.bars.keys())?;
+        let clock = held_clock(&folder, origin, arguments.speed.unwrap_or(1.0))?;
+        Ok(Self {
+            name,
+            source: "replay",
+            reason: format!("{} ({})", bars.display(), file.report),
+            folder,
+            simulator: Some(Simulator::Recorded { bars: absolute(bars)? }),
+            clock: Some(clock),
+            end: Some(end),
+        })
+    }
+
+    pub(super) fn announcement(&self) -> String {
+        let market = match self.source {
+            "live" => "the live market",
+            "replay" => "a replay of recorded bars",
+            _ => "a simulated market (no real prices)",
+        };
+        let speed = self.clock.map_or_else(String::new, |clock| {
+            format!(", from {} at speed {}", clock.origin.format("%Y-%m-%d %H:%M UTC"), clock.speed)
+        });
+        format!("market: {market}{speed}: {}", self.reason)
+    }
+
+    /// The environment that every part of the system gets.
+    pub(super) fn environment(&self, database_url: &str) -> Vec<(&'static str, String)> {
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let mut environment = vec![
+            ("DATABASE_URL", database_url.to_owned()),
+            ("TANDEM_MODELS_DIR", path("models")),
+            ("TANDEM_MODEL_CONFIG", path("model_config.json")),
+            ("TANDEM_SOURCE", self.source.to_owned()),
+        ];
+        if self.clock.is_some() {
+            environment.push(("TANDEM_CLOCK", path("clock.json")));
+        }
+        if self.source == "replay" {
+            environment.push(("TANDEM_CONFIG", path("tandem.toml")));
+        }
+        environment
+    }
+
+    /// The address of this market's own database, which is created and migrated when need be.
+    ///
+    /// A replayed market never stands before its newest stored bar: after a crash the clock file may be older.
+    pub(super) async fn database(&mut self) -> anyhow::Result<String> {
+        let name = format!("tandem_{}", self.name);
+        let server = DatabaseSettings::new(service_kit::database_url()?.into());
+        let url = storage::ensure_database(&server, &name).await?;
+        let pool = storage::connect(&DatabaseSettings::new(url.clone().into())).await?;
+        storage::migrate(&pool).await?;
+        let newest = storage::bar_range(&pool).await?.map(|(_, last)| last + TimeDelta::seconds(domain::BAR_SECONDS));
+        pool.close().await;
+        if let (Some(clock), Some(newest)) = (&mut self.clock, newest) {
+            clock.origin = clock.origin.max(newest);
+            clock.write(&self.folder.join("clock.json"))?;
+        }
+        Ok(url)
+    }
+
+    pub(super) fn has_champions(&self) -> anyhow::Result<bool> {
+        let champions = model_registry::ChampionsFile::new(self.folder.join("model_config.json")).read()?;
+        Ok(champions.lstm.is_some() && champions.transformer.is_some())
+    }
+
+    /// Lets the time of a replayed market run from here on.
+    pub(super) fn start_market(&self) -> anyhow::Result<Option<Market>> {
+        let Some(held) = self.clock else { return Ok(None) };
+        let clock_file = self.folder.join("clock.json");
+        let clock = ReplayClock { started: Some(Utc::now()), ..held };
+        clock.write(&clock_file).with_context(|| format!("failed to write {}", clock_file.display()))?;
+        Ok(Some(Market { clock_file, clock, end: self.end }))
+    }
+
+    /// Holds the replayed market where it is, so that the next start goes on from there.
+    pub(super) fn remember_market(&self) -> anyhow::Result<()> {
+        if self.clock.is_none() {
+            return Ok(());
+        }
+        let clock_file = self.folder.join("clock.json");
+        let clock = ReplayClock::read(&clock_file)?;
+        ReplayClock { origin: clock.at(Utc::now()), started: None, ..clock }
+            .write(&clock_file)
+            .with_context(|| format!("failed to write {}", clock_file.display()))
+    }
+}
+
+/// Whether Yahoo's chart endpoint can be reached; any answer counts, even a refusal.
+async fn yahoo_answers() -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().timeout(YAHOO_TIMEOUT).build()?;
+    client.get("https://query1.finance.yahoo.com/v8/finance/chart/AAPL").send().await.map_err(|error| {
+        // The innermost cause says it plainly ("connection refused"); the outer ones repeat the address.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        anyhow::anyhow!("{cause}")
+    })?;
+    Ok(())
+}
+
+/// The first open on or after a date, within the recording.
+fn opening(from: NaiveDate, end: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
+    calendar::nyse()
+        .sessions(from, end.date_naive())
+        .first()
+        .map(|session| session.open)
+        .with_context(|| format!("the recording ends before {from} (at {end}): choose an earlier --from"))
+}
+
+fn state_folder(state_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = absolute(state_dir)?.join(name);
+    std::fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("failed to resolve {}", path.display()))
+}
+
+/// The market's clock, standing still: where the last run ended, else at `origin`.
+fn held_clock(folder: &Path, origin: DateTime<Utc>, speed: f64) -> anyhow::Result<ReplayClock> {
+    let file = folder.join("clock.json");
+    let origin = if file.exists() { ReplayClock::read(&file)?.origin } else { origin };
+    let clock = ReplayClock { origin, speed, started: None };
+    clock.write(&file).with_context(|| format!("failed to write {}", file.display()))?;
+    Ok(ReplayClock::read(&file)?)
+}
+
+/// The settings for a recording: the common ones, with the recording's tickers.
+fn write_settings<'a>(folder: &Path, tickers: impl Iterator<Item = &'a Ticker>) -> anyhow::Result<()> {
+    let common = service_kit::config_path();
+    let text = std::fs::read_to_string(&common).with_context(|| format!("failed to read {}", common.display()))?;
+    let mut settings: toml::Table =
+        toml::from_str(&text).with_context(|| format!("{} is not valid TOML", common.display()))?;
+    let known: Universe = service_kit::load_settings("universe")?;
+    let tickers = tickers
+        .map(|ticker| {
+            known.tickers.iter().find(|listing| listing.ticker == *ticker).cloned().unwrap_or_else(|| Listing {
+                ticker: ticker.clone(),
+                name: ticker.to_string(),
+                sector: String::new(),
+            })
+        })
+        .collect();
+    settings.insert("universe".into(), toml::Value::try_from(Universe { tickers })?);
+    let path = folder.join("tandem.toml");
+    std::fs::write(&path, toml::to_string(&settings)?).with_context(|| format!("failed to write {}", path.display()))
+}

@@ -1,0 +1,3 @@
+//! Checks of the whole workspace, and of the research commands as a person calls them.
+
+mod architecture;

@@ -1,0 +1,185 @@
+#![doc = include_str!("../README.md")]
+
+mod display;
+
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser;
+use domain::{Bar, ModelKind, Ticker, Universe};
+use labels::BarrierSettings;
+use model_registry::{ChampionsFile, Manifest};
+use service_kit::{Clock, Shutdown};
+use storage::{DatabaseSettings, ModelEvent, ModelEventKind, PgPool, record_model_event};
+use tokio_util::sync::CancellationToken;
+use training::{Dataset, Part, TrainingError, TrainingSettings};
+
+use crate::display::Display;
+
+/// Learns both networks from the bars in the database.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A genuine training of demo size: under a minute on two busy cores.
+    #[arg(long)]
+    quick: bool,
+    /// Use bars closed by this time only, RFC 3339; default: now on the market clock.
+    #[arg(long)]
+    until: Option<DateTime<Utc>>,
+    /// Calendar days of bars to learn from.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    days: i64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    service_kit::init_telemetry()?;
+    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?.token();
+    let clock = Clock::from_environment()?;
+    let settings = training_settings(&arguments)?;
+    let barriers: BarrierSettings = service_kit::load_settings("labels")?;
+    let champions = ChampionsFile::new(service_kit::model_config_path());
+    champions.read()?;
+
+    let Some(loaded) = shutdown.run_until_cancelled(load(&arguments, &clock)).await else {
+        tracing::info!("stopped before training began");
+        return Ok(());
+    };
+    let (pool, bars) = loaded?;
+    let cancelled = shutdown.clone();
+    let now = clock.clone();
+    let work = move || train_both(&bars, &barriers, &settings, &now, &cancelled);
+    let manifests = match tokio::task::spawn_blocking(work).await.context("the training crashed")? {
+        Err(error) if matches!(error.downcast_ref(), Some(TrainingError::Cancelled)) => {
+            tracing::info!("stopped: champions and artifacts are as before");
+            return Ok(());
+        }
+        manifests => manifests?,
+    };
+    for manifest in &manifests {
+        hand_over(&champions, &pool, manifest, clock.now()).await?;
+    }
+    Ok(())
+}
+
+fn training_settings(arguments: &Arguments) -> anyhow::Result<TrainingSettings> {
+    let settings: TrainingSettings = service_kit::load_settings("training")?;
+    let settings = if arguments.quick { settings.quick() } else { settings };
+    settings.validate()?;
+    Ok(settings)
+}
+
+async fn load(
+    arguments: &Arguments,
+    clock: &Clock,
+) -> anyhow::Result<(PgPool, BTreeMap<Ticker, Vec<Bar>>)> {
+    let universe: Universe = service_kit::load_settings("universe")?;
+    let pool =
+        storage::connect(&DatabaseSettings::new(service_kit::database_url()?.into())).await?;
+    // A bar is known at its close: the last one started a minute before.
+    let until = arguments.until.unwrap_or_else(|| clock.now()) - TimeDelta::seconds(domain::BAR_SECONDS);
+    let from = until - TimeDelta::days(arguments.days);
+    let mut bars = BTreeMap::new();
+    for ticker in universe.symbols() {
+        let history =
+            storage::bars_between(&pool, &ticker, from, until + TimeDelta::milliseconds(1)).await?;
+        if history.is_empty() {
+            tracing::warn!(instrument.symbol = %ticker, %from, %until, "no bars of this ticker");
+        } else {
+            bars.insert(ticker, history);
+        }
+    }
+    anyhow::ensure!(
+        !bars.is_empty(),
+        "the database has no bars of the universe from {from} to {until}: let price-ingestor fill it first"
+    );
+    let count: usize = bars.values().map(Vec::len).sum();
+    tracing::info!(tickers = bars.len(), bars = count, %from, %until, "loaded bars");
+    Ok((pool, bars))
+}
+
+/// Trains and writes both networks, LSTM first.
+fn train_both(
+    bars: &BTreeMap<Ticker, Vec<Bar>>,
+    barriers: &BarrierSettings,
+    settings: &TrainingSettings,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Vec<Manifest>> {
+    let dataset = Dataset::build(bars, barriers, settings, calendar::nyse())?;
+    let [down, neutral, up] = dataset.class_counts();
+    tracing::info!(
+        training = dataset.len(Part::Training),
+        early_stopping = dataset.len(Part::EarlyStopping),
+        calibration = dataset.len(Part::Calibration),
+        down,
+        neutral,
+        up,
+        "labelled windows"
+    );
+    let models_dir = service_kit::models_dir();
+    let cancel = AtomicBool::new(false);
+    let mut manifests = Vec::new();
+    for kind in ModelKind::ALL {
+        let display = Display::new(kind);
+        let progress = |progress| {
+            display.show(&progress);
+            cancel.store(shutdown.is_cancelled(), std::sync::atomic::Ordering::Relaxed);
+        };
+        let trained = training::train(&dataset, kind, settings, &progress, &cancel)?;
+        display.finish();
+        let no_figures = serde_json::Map::new();
+        let manifest =
+            training::write_model(&trained, &dataset, &models_dir, no_figures, clock.now())?;
+        let metrics = &trained.metrics;
+        tracing::info!(
+            model.id = %manifest.model_id,
+            best_epoch = metrics.best_epoch,
+            early_stopping_log_loss = metrics.early_stopping.log_loss,
+            prior_log_loss = metrics.early_stopping.prior_log_loss,
+            windows_per_second = metrics.windows_per_second.round(),
+            "trained {}",
+            manifest.model_id
+        );
+        manifests.push(manifest);
+    }
+    Ok(manifests)
+}
+
+/// Makes the model champion where there is none, and writes down what happened.
+async fn hand_over(
+    champions: &ChampionsFile,
+    pool: &PgPool,
+    manifest: &Manifest,
+    at: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let (kind, model_id) = (manifest.kind, &manifest.model_id);
+    let first = champions.read()?.of(kind).is_none();
+    if first {
+        champions.promote(kind, model_id.clone(), at, "first model of its kind")?;
+        tracing::info!(model.id = %model_id, "{model_id} is the first champion of its kind");
+    } else {
+        tracing::info!(model.id = %model_id, "{model_id} is a challenger: the champion stays until the validator decides");
+    }
+    let mut events = vec![(ModelEventKind::Trained, "trained")];
+    if first {
+        events.push((ModelEventKind::Promoted, "first model of its kind"));
+    }
+    for (event, reason) in events {
+        let event = ModelEvent {
+            event_time: at,
+            kind,
+            event,
+            model_id: model_id.clone(),
+            previous_model_id: None,
+            reason: reason.to_owned(),
+        };
+        if let Err(error) = record_model_event(pool, &event).await {
+            // The champions' file decides; the table is a diary.
+            tracing::warn!(model.id = %model_id, error = &error as &dyn std::error::Error, "failed to record the model event");
+        }
+    }
+    Ok(())
+}
