@@ -20,7 +20,7 @@ pub enum TelemetryError {
 
 /// Starts logging to standard error.
 ///
-/// `RUST_LOG` sets the filter (default `info`), `TANDEM_LOG_FORMAT=json` one JSON object a line.
+/// `RUST_LOG` sets the filter (default `info,sqlx=warn`), `TANDEM_LOG_FORMAT=json` one JSON object a line.
 ///
 /// # Errors
 /// [`TelemetryError`] for a filter that cannot be read, or a second call.
@@ -29,7 +29,8 @@ pub fn init_telemetry() -> Result<(), TelemetryError> {
         Ok(value) if !value.is_empty() => {
             EnvFilter::try_new(&value).map_err(|source| TelemetryError::Filter { value, source })?
         }
-        _ => EnvFilter::new("info"),
+        // sqlx repeats what our own errors say, and notices that concern nobody.
+        _ => EnvFilter::new("info,sqlx=warn"),
     };
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

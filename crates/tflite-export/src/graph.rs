@@ -244,13 +244,10 @@ impl Graph {
         self.operator(name, operation, vec![x, begin, end, strides], shape)
     }
 
-    /// Stacks tensors of one shape along the first axis.
-    pub(crate) fn stack_rows(&mut self, name: &str, parts: Vec<TensorId>) -> TensorId {
-        let mut shape = self.shape(parts[0]).to_vec();
-        shape[0] = match shape[0] {
-            Fixed(length) => Fixed(length * parts.len()),
-            Batch(length) => Batch(length * parts.len()),
-        };
-        self.operator(name, Operation::Concatenation { axis: 0 }, parts, shape)
+    /// Puts matrices with the same number of rows side by side.
+    pub(crate) fn join_columns(&mut self, name: &str, parts: Vec<TensorId>) -> TensorId {
+        let columns = parts.iter().map(|part| self.shape(*part)[1].length()).sum();
+        let shape = vec![self.shape(parts[0])[0], Fixed(columns)];
+        self.operator(name, Operation::Concatenation { axis: 1 }, parts, shape)
     }
 }

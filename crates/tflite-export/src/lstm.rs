@@ -16,6 +16,9 @@ use crate::{
     weights::{CLASSES, LstmLayerWeights, LstmWeights, WINDOW},
 };
 
+/// Positions, in the weights' order i, f, g, o, of the gates as the file has them: i, o, f, g.
+const GATE_ORDER: [usize; 4] = [0, 3, 1, 2];
+
 pub(crate) fn graph(weights: &LstmWeights) -> Result<Graph, ExportError> {
     check_not_empty("features", weights.features)?;
     check_not_empty("layers", weights.layers.len())?;
@@ -25,22 +28,19 @@ pub(crate) fn graph(weights: &LstmWeights) -> Result<Graph, ExportError> {
         &[Batch(1), Fixed(WINDOW), Fixed(weights.features)],
     );
     let by_step = graph.transpose("window/by_step", window, &[1, 0, 2]);
-    // [60 * batch, inputs], step after step.
-    let mut rows = graph.reshape(
-        "window/rows",
-        by_step,
-        &[Batch(WINDOW), Fixed(weights.features)],
-    );
+    let mut steps: Vec<TensorId> = (0..WINDOW)
+        .map(|step| {
+            let name = format!("window/step{step}");
+            let block = graph.slice(&format!("{name}/block"), by_step, 0, step, 1);
+            graph.reshape(&name, block, &[Batch(1), Fixed(weights.features)])
+        })
+        .collect();
     let mut inputs = weights.features;
-    let mut last_hidden = rows;
     for (index, layer) in weights.layers.iter().enumerate() {
-        let hidden = lstm_layer(&mut graph, index, layer, rows, inputs)?;
-        last_hidden = hidden[hidden.len() - 1];
-        if index + 1 < weights.layers.len() {
-            rows = graph.stack_rows(&format!("layer{index}/hidden"), hidden);
-        }
+        steps = lstm_layer(&mut graph, index, layer, &steps, inputs)?;
         inputs = layer.hidden;
     }
+    let last_hidden = steps[WINDOW - 1];
     let head = Affine::new("head", &weights.head, inputs, CLASSES)?;
     let logits = dense(&mut graph, "head", last_hidden, &head, false);
     let probabilities = graph.map("probabilities", Softmax, logits);
@@ -48,81 +48,74 @@ pub(crate) fn graph(weights: &LstmWeights) -> Result<Graph, ExportError> {
     Ok(graph)
 }
 
-/// One layer over rows `[60 * batch, inputs]`; gives the hidden state `[batch, hidden]` after each step.
+/// One layer over each step's input `[batch, inputs]`; gives the hidden state `[batch, hidden]` after each step.
 fn lstm_layer(
     graph: &mut Graph,
     index: usize,
     layer: &LstmLayerWeights,
-    rows: TensorId,
+    steps: &[TensorId],
     inputs: usize,
 ) -> Result<Vec<TensorId>, ExportError> {
     let hidden = layer.hidden;
     let name = format!("layers[{index}]");
     check_not_empty(&format!("{name}.hidden"), hidden)?;
     let gates = 4 * hidden;
-    let input = Affine {
+    let input = checked(&format!("{name}.input"), &layer.input, inputs * gates)?;
+    let recurrent = checked(&format!("{name}.recurrent"), &layer.recurrent, hidden * gates)?;
+    let bias = checked(&format!("{name}.bias"), &layer.bias, gates)?;
+    let affine = |inputs: usize, weight: &[f64]| Affine {
         inputs,
         outputs: gates,
-        weight: checked(&format!("{name}.input"), &layer.input, inputs * gates)?,
-        bias: checked(&format!("{name}.bias"), &layer.bias, gates)?,
+        weight: weight.chunks_exact(gates).flat_map(|row| reorder_gates(row, hidden)).collect(),
+        bias: reorder_gates(&bias, hidden),
     };
-    let recurrent = Affine {
-        inputs: hidden,
-        outputs: gates,
-        weight: checked(
-            &format!("{name}.recurrent"),
-            &layer.recurrent,
-            hidden * gates,
-        )?,
-        bias: vec![0.0; gates],
-    };
+    let first = affine(inputs, &input);
+    let later = affine(inputs + hidden, &[input, recurrent].concat());
 
     let prefix = format!("layer{index}");
-    let projected = dense(graph, &format!("{prefix}/input"), rows, &input, false);
-    let projected = graph.reshape(
-        &format!("{prefix}/input_by_step"),
-        projected,
-        &[Fixed(WINDOW), Batch(1), Fixed(gates)],
-    );
     let weight = graph.constant(
-        &format!("{prefix}/recurrent/weight"),
-        &[gates, hidden],
-        recurrent.transposed_weight(),
+        &format!("{prefix}/weight"),
+        &[gates, later.inputs],
+        later.transposed_weight(),
     );
-    let bias = graph.constant(
-        &format!("{prefix}/recurrent/bias"),
-        &[gates],
-        recurrent.bias(),
-    );
+    let bias = graph.constant(&format!("{prefix}/bias"), &[gates], later.bias());
 
     let mut states = Vec::with_capacity(WINDOW);
     let mut previous: Option<(TensorId, TensorId)> = None;
-    for step in 0..WINDOW {
+    for (step, input) in steps.iter().enumerate() {
         let name = |part: &str| format!("{prefix}/step{step}/{part}");
-        let part = graph.slice(&name("input_block"), projected, 0, step, 1);
-        let mut gate_sums = graph.reshape(&name("input"), part, &[Batch(1), Fixed(gates)]);
-        if let Some((hidden_state, _)) = previous {
-            let product =
-                graph.fully_connected(&name("recurrent"), hidden_state, weight, bias, false);
-            gate_sums = graph.add(&name("gates"), product, gate_sums);
-        }
-        let opened = graph.map(&name("opened"), Logistic, gate_sums);
+        let gates = match previous {
+            // The hidden state is still zero.
+            None => dense(graph, &name("gates"), *input, &first, false),
+            Some((hidden_state, _)) => {
+                let joined = graph.join_columns(&name("joined"), vec![*input, hidden_state]);
+                graph.fully_connected(&name("gates"), joined, weight, bias, false)
+            }
+        };
+        let opened = graph.map(&name("opened"), Logistic, gates);
         let input_gate = graph.slice(&name("i"), opened, 1, 0, hidden);
-        let candidate = graph.slice(&name("g_sums"), gate_sums, 1, 2 * hidden, hidden);
+        let candidate = graph.slice(&name("g_sums"), gates, 1, 3 * hidden, hidden);
         let candidate = graph.map(&name("g"), Tanh, candidate);
         let mut cell = graph.mul(&name("written"), input_gate, candidate);
         if let Some((_, previous_cell)) = previous {
-            let forget_gate = graph.slice(&name("f"), opened, 1, hidden, hidden);
+            let forget_gate = graph.slice(&name("f"), opened, 1, 2 * hidden, hidden);
             let kept = graph.mul(&name("kept"), forget_gate, previous_cell);
             cell = graph.add(&name("cell"), kept, cell);
         }
-        let output_gate = graph.slice(&name("o"), opened, 1, 3 * hidden, hidden);
+        let output_gate = graph.slice(&name("o"), opened, 1, hidden, hidden);
         let squashed = graph.map(&name("cell_tanh"), Tanh, cell);
         let hidden_state = graph.mul(&name("hidden"), output_gate, squashed);
         states.push(hidden_state);
         previous = Some((hidden_state, cell));
     }
     Ok(states)
+}
+
+/// A row of `4 * hidden` values, its gates brought into the file's order.
+fn reorder_gates(row: &[f64], hidden: usize) -> Vec<f64> {
+    GATE_ORDER
+        .map(|gate| &row[gate * hidden..(gate + 1) * hidden])
+        .concat()
 }
 
 /// A dense layer with its own constants.

@@ -18,7 +18,9 @@ use training::{Dataset, TrainingSettings, train};
 mod market;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().expect("a number"));
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|text| text.parse::<usize>().expect("a number"));
     let batch_size = arguments.next().unwrap_or(256);
     let steps = arguments.next().unwrap_or(60);
     let settings = TrainingSettings {
@@ -28,10 +30,16 @@ fn main() {
         validation_windows: 100,
         ..TrainingSettings::default()
     };
-    let dataset = Dataset::build(&market::bars(8, 16), &labels::BarrierSettings::default(), &settings, calendar::nyse())
-        .expect("the made-up market can be learned from");
+    let dataset = Dataset::build(
+        &market::bars(8, 16),
+        &labels::BarrierSettings::default(),
+        &settings,
+        calendar::nyse(),
+    )
+    .expect("the made-up market can be learned from");
     let speeds = ModelKind::ALL.map(|kind| {
-        let trained = train(&dataset, kind, &settings, &|_| {}, &AtomicBool::new(false)).expect("a training");
+        let trained =
+            train(&dataset, kind, &settings, &|_| {}, &AtomicBool::new(false)).expect("a training");
         trained.metrics.windows_per_second
     });
     let result = serde_json::json!({

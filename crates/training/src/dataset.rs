@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use calendar::Calendar;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Bar, Class, Ticker};
 use features::{
     FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector, Scaler, WARM_UP_SESSIONS, WINDOW,
@@ -381,16 +381,19 @@ fn boundaries(
     settings: &TrainingSettings,
     calendar: &'static Calendar,
 ) -> Result<(DateTime<Utc>, DateTime<Utc>), TrainingError> {
-    let mut opens: BTreeMap<NaiveDate, DateTime<Utc>> = BTreeMap::new();
+    let mut samples: BTreeMap<DateTime<Utc>, usize> = BTreeMap::new();
     for series in series {
         for sample in &series.samples {
             let bar_start = series.rows[sample.row].bar_start;
             if let Some(session) = calendar.session_at(bar_start) {
-                opens.insert(session.date, session.open);
+                *samples.entry(session.open).or_default() += 1;
             }
         }
     }
-    let opens: Vec<DateTime<Utc>> = opens.into_values().collect();
+    // A session in progress is no part of its own: the embargo might take all of it. Its samples stay with the one before.
+    let most = samples.values().copied().max().unwrap_or(0);
+    let whole = samples.into_iter().filter(|(_, count)| 2 * count >= most);
+    let opens: Vec<DateTime<Utc>> = whole.map(|(open, _)| open).collect();
     if opens.len() < FEWEST_SESSIONS {
         return Err(TrainingError::TooFewSessions {
             found: opens.len(),

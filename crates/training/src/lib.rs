@@ -6,6 +6,7 @@ mod dataset;
 mod error;
 mod fit;
 mod kernels;
+mod memory;
 mod networks;
 mod scaling;
 mod settings;

@@ -64,7 +64,7 @@ impl Default for TrainingSettings {
     fn default() -> Self {
         Self {
             seed: 20_180_216,
-            validation_fraction: 0.2,
+            validation_fraction: 0.25,
             embargo_bars: 30,
             batch_size: 256,
             epochs: 24,

@@ -15,6 +15,10 @@ const MAX_CONNECTIONS: u32 = 10;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Err(error) = service_kit::init_telemetry() {
+        eprintln!("api: {:#}", anyhow::Error::new(error));
+        return ExitCode::FAILURE;
+    }
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -25,17 +29,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    service_kit::init_telemetry()?;
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
     let settings = Settings::from_environment()?;
     let clock = Clock::from_environment()?;
     let listener = bind(settings.address)?;
-    let pool = storage::connect(&DatabaseSettings {
+    let database = DatabaseSettings {
         url: service_kit::database_url()?.into(),
         connect_timeout: CONNECT_TIMEOUT,
         max_connections: MAX_CONNECTIONS,
-    })
-    .await?;
+    };
+    let pool = tokio::select! {
+        connected = storage::connect(&database) => connected?,
+        () = shutdown.token().cancelled_owned() => return Ok(()),
+    };
     storage::migrate(&pool).await?;
     App::start(settings, pool, clock, shutdown.token())
         .await?

@@ -13,7 +13,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{
+    Handle,
+    accept::NoDelayAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use calendar::Calendar;
 use domain::Ticker;
 use rand::RngExt;
@@ -114,13 +118,14 @@ impl Server {
         let address = self.address;
         let handle = Handle::new();
         let serve = async {
-            axum_server::from_tcp_rustls(
-                self.listener,
-                RustlsConfig::from_config(self.certificates.server()),
-            )?
-            .handle(handle.clone())
-            .serve(self.app.into_make_service())
-            .await
+            let config = RustlsConfig::from_config(self.certificates.server());
+            // Without it the second answer on a connection waits 40 ms for an acknowledgement.
+            let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+            axum_server::from_tcp(self.listener)?
+                .acceptor(acceptor)
+                .handle(handle.clone())
+                .serve(self.app.into_make_service())
+                .await
         };
         let stop = async {
             shutdown.cancelled().await;

@@ -27,7 +27,11 @@ impl Display {
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_prefix(kind.name())
         });
-        Self { kind, bar, last_line: Cell::new(Instant::now()) }
+        Self {
+            kind,
+            bar,
+            last_line: Cell::new(Instant::now()),
+        }
     }
 
     pub(crate) fn show(&self, progress: &Progress) {

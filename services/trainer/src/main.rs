@@ -36,7 +36,9 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     service_kit::init_telemetry()?;
-    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?.token();
+    let shutdown = Shutdown::on_signals()
+        .context("failed to listen for signals")?
+        .token();
     let clock = Clock::from_environment()?;
     let settings = training_settings(&arguments)?;
     let barriers: BarrierSettings = service_kit::load_settings("labels")?;
@@ -51,7 +53,10 @@ async fn main() -> anyhow::Result<()> {
     let cancelled = shutdown.clone();
     let now = clock.clone();
     let work = move || train_both(&bars, &barriers, &settings, &now, &cancelled);
-    let manifests = match tokio::task::spawn_blocking(work).await.context("the training crashed")? {
+    let manifests = match tokio::task::spawn_blocking(work)
+        .await
+        .context("the training crashed")?
+    {
         Err(error) if matches!(error.downcast_ref(), Some(TrainingError::Cancelled)) => {
             tracing::info!("stopped: champions and artifacts are as before");
             return Ok(());
@@ -66,7 +71,11 @@ async fn main() -> anyhow::Result<()> {
 
 fn training_settings(arguments: &Arguments) -> anyhow::Result<TrainingSettings> {
     let settings: TrainingSettings = service_kit::load_settings("training")?;
-    let settings = if arguments.quick { settings.quick() } else { settings };
+    let settings = if arguments.quick {
+        settings.quick()
+    } else {
+        settings
+    };
     settings.validate()?;
     Ok(settings)
 }
@@ -79,7 +88,8 @@ async fn load(
     let pool =
         storage::connect(&DatabaseSettings::new(service_kit::database_url()?.into())).await?;
     // A bar is known at its close: the last one started a minute before.
-    let until = arguments.until.unwrap_or_else(|| clock.now()) - TimeDelta::seconds(domain::BAR_SECONDS);
+    let until =
+        arguments.until.unwrap_or_else(|| clock.now()) - TimeDelta::seconds(domain::BAR_SECONDS);
     let from = until - TimeDelta::days(arguments.days);
     let mut bars = BTreeMap::new();
     for ticker in universe.symbols() {
@@ -126,7 +136,10 @@ fn train_both(
         let display = Display::new(kind);
         let progress = |progress| {
             display.show(&progress);
-            cancel.store(shutdown.is_cancelled(), std::sync::atomic::Ordering::Relaxed);
+            cancel.store(
+                shutdown.is_cancelled(),
+                std::sync::atomic::Ordering::Relaxed,
+            );
         };
         let trained = training::train(&dataset, kind, settings, &progress, &cancel)?;
         display.finish();

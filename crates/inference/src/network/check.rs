@@ -1,30 +1,15 @@
 //! Structural check of a TFLite file before tract sees it.
 //!
-//! tract indexes and allocates by what the file says. A wrong index panics, which can be caught; a wrong size may ask
-//! for more memory than there is, which ends the process. So every index and size is checked here.
+//! tract indexes and allocates by what the file says. A wrong index panics, which can be caught; a wrong size may take
+//! all memory there is (a shape that does not fit makes tract look for a way to reshape for ever), which ends the
+//! process. So every index and size is checked here.
 
-use tract_tflite::tflite::{self, BuiltinOperator, TensorType};
+use tract_tflite::tflite::{self, TensorType};
 
-use super::{CLASSES, NetworkError};
-
-/// Operators that tract and the official interpreter both compute correctly, as `tflite-export` uses them.
-const OPERATORS: [BuiltinOperator; 15] = [
-    BuiltinOperator::ADD,
-    BuiltinOperator::BATCH_MATMUL,
-    BuiltinOperator::CONCATENATION,
-    BuiltinOperator::FULLY_CONNECTED,
-    BuiltinOperator::LOGISTIC,
-    BuiltinOperator::MUL,
-    BuiltinOperator::RESHAPE,
-    BuiltinOperator::RSQRT,
-    BuiltinOperator::SOFTMAX,
-    BuiltinOperator::SQUARE,
-    BuiltinOperator::STRIDED_SLICE,
-    BuiltinOperator::SUB,
-    BuiltinOperator::SUM,
-    BuiltinOperator::TANH,
-    BuiltinOperator::TRANSPOSE,
-];
+use super::{
+    CLASSES, NetworkError,
+    shapes::{Operand, output_shape},
+};
 
 /// Largest number of values in one tensor: far above any network here, far below what memory holds.
 const MAXIMUM_VALUES: usize = 1 << 24;
@@ -90,6 +75,26 @@ pub(crate) fn check(bytes: &[u8], window: [usize; 2]) -> Result<Layout, NetworkE
             )));
         }
     }
+    let operand = |id: i32| {
+        let tensor = tensors.get(id as usize);
+        let shape = tensor
+            .shape()
+            .map(|shape| shape.iter().map(|length| length as usize).collect());
+        let data = buffers.get(tensor.buffer() as usize).data();
+        let integers = data
+            .filter(|_| tensor.type_() == TensorType::INT32)
+            .map(|data| {
+                let (values, _) = data.bytes().as_chunks::<4>();
+                values
+                    .iter()
+                    .map(|bytes| i32::from_le_bytes(*bytes))
+                    .collect()
+            });
+        Operand {
+            shape: shape.unwrap_or_default(),
+            integers,
+        }
+    };
     let in_range = |id: i32| usize::try_from(id).is_ok_and(|id| id < tensors.len());
     let stored = |id: i32| tensors.get(id as usize).buffer() != 0;
     let mut ready: Vec<bool> = (0..tensors.len() as i32).map(stored).collect();
@@ -116,12 +121,8 @@ pub(crate) fn check(bytes: &[u8], window: [usize; 2]) -> Result<Layout, NetworkE
         }
         let code = codes.get(code);
         let operation = code.builtin_code();
-        if !OPERATORS.contains(&operation)
-            || i32::from(code.deprecated_builtin_code()) != operation.0
-        {
-            return Err(fault(format!(
-                "operator {index} is unknown ({operation:?})"
-            )));
+        if i32::from(code.deprecated_builtin_code()) != operation.0 {
+            return Err(fault(format!("operator {index} has two codes")));
         }
         let reads = operator
             .inputs()
@@ -139,6 +140,13 @@ pub(crate) fn check(bytes: &[u8], window: [usize; 2]) -> Result<Layout, NetworkE
             return Err(fault(format!("operator {index} writes where it must not")));
         }
         ready[writes.get(0) as usize] = true;
+        let operands: Vec<Operand> = reads.iter().map(&operand).collect();
+        let shape = output_shape(operation, &operator, &operands);
+        if shape != Some(operand(writes.get(0)).shape) {
+            return Err(fault(format!(
+                "operator {index} ({operation:?}) does not fit its tensors"
+            )));
+        }
     }
     if !outputs.iter().all(|id| ready[*id as usize]) {
         return Err(fault("no operator writes its output".to_owned()));

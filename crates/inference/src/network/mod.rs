@@ -1,7 +1,9 @@
 //! A TFLite network compiled by tract.
 
 mod check;
+mod lstm_cell;
 mod plan;
+mod shapes;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

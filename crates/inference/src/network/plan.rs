@@ -7,7 +7,7 @@ use tract_tflite::internal::{
     anyhow, ensure, tract_core::optim::Optimizer, tvec,
 };
 
-use super::{CLASSES, check::Layout};
+use super::{CLASSES, check::Layout, lstm_cell};
 
 /// tract's pass that moves slices towards the input. On an LSTM unrolled over 60 steps it makes compiling ten times as
 /// long and the result twice as slow, as it turns the one product of all steps back into many.
@@ -34,8 +34,9 @@ impl Plan {
         let mut declutter = Optimizer::declutter();
         declutter
             .passes
-            .retain(|pass| format!("{pass:?}") != UNWANTED_PASS);
+            .retain(|pass| !["PushSliceUp", "ConcatThenEinsum(None)"].contains(&format!("{pass:?}").as_str()));
         declutter.optimize(&mut model)?;
+        lstm_cell::fuse(&mut model)?;
         model.optimize()?;
         let plan = TypedSimplePlan::new(model)?;
         Ok(Self {

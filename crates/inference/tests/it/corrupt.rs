@@ -60,6 +60,24 @@ fn flipped_bits_never_end_the_process() {
     }
 }
 
+/// Such a file made tract look for a fitting reshape until the memory was gone.
+#[test]
+fn a_shape_that_does_not_fit_is_refused() {
+    let artifact = artifact(ModelKind::Transformer);
+    let bytes = |shape: [i32; 3]| shape.map(i32::to_le_bytes).concat();
+    let (stored, other) = (bytes([-1, 60, 16]), bytes([-1, 61, 16]));
+    let mut damaged = artifact.tflite.clone();
+    for position in 0..damaged.len() - stored.len() {
+        let place = &mut damaged[position..position + stored.len()];
+        if place == stored {
+            place.copy_from_slice(&other);
+        }
+    }
+    let error = load(&artifact, damaged).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("does not fit its tensors"), "{cause}");
+}
+
 #[test]
 fn other_files_are_refused() {
     let artifact = artifact(ModelKind::Lstm);

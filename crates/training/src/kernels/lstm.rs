@@ -143,7 +143,8 @@ fn forward_shard(
     }
 }
 
-/// One step of one window: activates the gates in place and writes the new cell and hidden state.
+/// One step of one window: activates the gates in place and writes the new cell and hidden state. Several plain loops,
+/// as the compiler turns no loop into SIMD that writes to so many places at once.
 #[inline(always)]
 fn advance(
     gates: &mut [f32],
@@ -153,19 +154,31 @@ fn advance(
     hidden: &mut [f32],
 ) {
     let width = cell.len();
-    let (i, rest) = gates.split_at_mut(width);
-    let (f, rest) = rest.split_at_mut(width);
-    let (g, o) = rest.split_at_mut(width);
-    let (previous, squashed) = (&previous[..width], &mut squashed[..width]);
-    let (o, hidden) = (&mut o[..width], &mut hidden[..width]);
-    for k in 0..width {
-        i[k] = sigmoid(i[k]);
-        f[k] = sigmoid(f[k]);
-        g[k] = tanh(g[k]);
-        o[k] = sigmoid(o[k]);
-        cell[k] = f[k] * previous[k] + i[k] * g[k];
-        squashed[k] = tanh(cell[k]);
-        hidden[k] = o[k] * squashed[k];
+    let (input_forget, rest) = gates.split_at_mut(2 * width);
+    let (candidate, output) = rest.split_at_mut(width);
+    for gate in input_forget.iter_mut() {
+        *gate = sigmoid(*gate);
+    }
+    for gate in output.iter_mut() {
+        *gate = sigmoid(*gate);
+    }
+    for value in candidate.iter_mut() {
+        *value = tanh(*value);
+    }
+    let (input, forget) = input_forget.split_at(width);
+    for (((cell, previous), (input, candidate)), forget) in cell
+        .iter_mut()
+        .zip(previous)
+        .zip(input.iter().zip(&*candidate))
+        .zip(forget)
+    {
+        *cell = forget * previous + input * candidate;
+    }
+    for (squashed, cell) in squashed.iter_mut().zip(&*cell) {
+        *squashed = tanh(*cell);
+    }
+    for ((hidden, squashed), output) in hidden.iter_mut().zip(&*squashed).zip(&*output) {
+        *hidden = output * squashed;
     }
 }
 

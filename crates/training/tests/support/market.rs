@@ -16,21 +16,31 @@ pub(crate) fn bars(tickers: usize, sessions: usize) -> BTreeMap<Ticker, Vec<Bar>
         .map(|index| {
             let mut random = Random::new(index as u64);
             let (mut price, mut step) = (100.0_f64, 0.0_f64);
-            let bars = sessions.iter().flat_map(|session| (0..session.minutes()).map(move |minute| (session, minute)));
+            let bars = sessions
+                .iter()
+                .flat_map(|session| (0..session.minutes()).map(move |minute| (session, minute)));
             let bars = bars.map(|(session, minute)| {
                 // A gap overnight.
-                price *= if minute == 0 { 1.0 + 0.01 * f64::from(random.next(1.0)) } else { 1.0 };
+                price *= if minute == 0 {
+                    1.0 + 0.01 * f64::from(random.next(1.0))
+                } else {
+                    1.0
+                };
                 let open = price;
                 step = 0.2 * step + 0.001 * f64::from(random.next(1.0));
                 price *= 1.0 + step;
                 let range = 0.0005 * price * f64::from(random.next(1.0)).abs();
                 let edge = f64::from(minute.min(session.minutes() - 1 - minute));
-                let volume = 1_000.0 * (1.0 + 20.0 / (edge + 5.0)) * (1.5 + f64::from(random.next(1.0)));
+                let volume =
+                    1_000.0 * (1.0 + 20.0 / (edge + 5.0)) * (1.5 + f64::from(random.next(1.0)));
                 let start = session.open + TimeDelta::minutes(i64::from(minute));
                 let (high, low) = (open.max(price) + range, open.min(price) - range);
                 Bar::new(start, open, high, low, price, volume.round()).expect("a bar")
             });
-            (Ticker::parse(&format!("T{index}")).expect("a ticker"), bars.collect())
+            (
+                Ticker::parse(&format!("T{index}")).expect("a ticker"),
+                bars.collect(),
+            )
         })
         .collect()
 }

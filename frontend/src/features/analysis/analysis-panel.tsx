@@ -136,8 +136,8 @@ export function ModelsCard({ verdict, loading }: Pick<RecommendationProps, 'verd
 
 function describeAgreement({ lstm, transformer }: Verdict): string {
   const [left, right] = [topClass(lstm), topClass(transformer)]
-  const said: Record<ClassName, string> = { up: 'a rise', neutral: 'neither', down: 'a fall' }
-  return left === right ? `Both expect ${said[left]} first.` : `They differ: ${said[left]} and ${said[right]}.`
+  const said: Record<ClassName, string> = { up: 'a rise', neutral: 'no clear move', down: 'a fall' }
+  return left === right ? `Both expect ${said[left]}.` : `They differ: ${said[left]} and ${said[right]}.`
 }
 
 interface ProbabilityProps {

@@ -26,8 +26,8 @@ function describeLean(opinion: Opinion): string {
   return `leans ${points > 0 ? 'up' : 'down'} by ${Math.abs(points)} points`
 }
 
-/** Leans beyond this fill the bar: probabilities of minutes seldom differ by more. */
-const FULL_LEAN = 0.5
+/** Leans beyond this fill the bar: a confirmed recommendation needs about as much. */
+const FULL_LEAN = 0.3
 
 function LeanBar({ opinion }: { opinion: Opinion }) {
   const value = lean(opinion)

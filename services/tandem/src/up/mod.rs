@@ -73,7 +73,11 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
         } else {
             eprintln!("no champions yet: training both models on the bars so far");
             let preset = if arguments.full_training { vec![] } else { vec!["--quick".into()] };
-            Program::new("trainer", preset, &environment).run_to_end(&token).await?;
+            // Prices are worth showing without models, and the next start tries again.
+            match Program::new("trainer", preset, &environment).run_to_end(&token).await {
+                Err(error) if !error.is::<Interrupted>() => eprintln!("no models, so no analyses: {error:#}"),
+                trained => trained?,
+            }
         }
         let market = scenario.start_market()?;
         eprintln!("running; Ctrl-C stops everything");

@@ -293,7 +293,7 @@ fn row(ticker: &Ticker, bar: Bar) -> anyhow::Result<VendorBar> {
     Ok(VendorBar {
         ticker: ticker.clone(),
         bar,
-        source: "latency",
+        source: "invented",
         fetched_at: Utc::now(),
     })
 }

@@ -1,0 +1,95 @@
+use std::{cell::Cell, sync::atomic::AtomicBool};
+
+use chrono::{TimeZone, Utc};
+use domain::ModelKind;
+use features::{FeatureSchema, WARM_UP_SESSIONS};
+use training::{Part, TrainingError, train, write_model};
+
+use crate::{dataset, small};
+
+#[test]
+fn a_trained_model_predicts_the_same_after_its_way_through_the_file() {
+    let dataset = dataset(3, WARM_UP_SESSIONS + 6).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let created_at = Utc.with_ymd_and_hms(2018, 3, 23, 1, 2, 3).unwrap();
+    for kind in ModelKind::ALL {
+        let trained = train(&dataset, kind, &small(), &|_| {}, &AtomicBool::new(false)).unwrap();
+        let figures = serde_json::Map::from_iter([("tested".to_owned(), serde_json::json!(false))]);
+        let manifest = write_model(&trained, &dataset, folder.path(), figures, created_at).unwrap();
+        assert!(
+            manifest
+                .model_id
+                .as_str()
+                .starts_with(&format!("{kind}-20180323T010203Z-"))
+        );
+
+        let path = model_registry::artifact_dir(folder.path(), kind, &manifest.model_id);
+        let model = inference::Model::load(&path).unwrap();
+        let stored = model.manifest();
+        assert_eq!(stored.features.hash, FeatureSchema::current().hash());
+        assert_eq!(stored.ranges, *dataset.ranges());
+        assert_eq!(stored.metrics["tested"], false);
+        assert!(
+            stored.metrics["training"]["early_stopping"]["log_loss"]
+                .as_f64()
+                .unwrap()
+                > 0.0
+        );
+        assert_eq!(stored.hyper_parameters["batch_size"], 64);
+
+        for count in [1, 7, 20] {
+            let (windows, _) = dataset.windows(Part::Calibration, count);
+            let expected = trained.predict(&windows).unwrap();
+            let found = model.predict(&windows, count).unwrap();
+            for (found, expected) in found.iter().zip(&expected) {
+                for (found, expected) in found.to_array().iter().zip(expected.to_array()) {
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "{kind}: {found} {expected}"
+                    );
+                }
+            }
+        }
+        // The same model again is refused, not overwritten.
+        let error = write_model(
+            &trained,
+            &dataset,
+            folder.path(),
+            serde_json::Map::new(),
+            created_at,
+        );
+        assert!(matches!(error.unwrap_err(), TrainingError::Artifact { .. }));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file() {
+    let dataset = dataset(2, WARM_UP_SESSIONS + 6).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let steps = Cell::new(0);
+    let file = |second: u32| {
+        let progress = |_| steps.set(steps.get() + 1);
+        let trained = train(
+            &dataset,
+            ModelKind::Lstm,
+            &small(),
+            &progress,
+            &AtomicBool::new(false),
+        )
+        .unwrap();
+        let at = Utc.with_ymd_and_hms(2018, 3, 23, 0, 0, second).unwrap();
+        let id = write_model(
+            &trained,
+            &dataset,
+            folder.path(),
+            serde_json::Map::new(),
+            at,
+        )
+        .unwrap()
+        .model_id;
+        // The id ends with the checksum of the weights.
+        id.as_str().rsplit('-').next().unwrap().to_owned()
+    };
+    assert_eq!(file(1), file(2));
+    assert_eq!(steps.get(), 2 * 256 / 64);
+}

@@ -1,0 +1,41 @@
+//! From bars to a model's folder.
+
+mod artifact;
+mod data;
+
+#[path = "../support/market.rs"]
+mod market;
+
+use labels::BarrierSettings;
+use training::{Dataset, LstmSettings, TrainingError, TrainingSettings, TransformerSettings};
+
+/// Small networks, trained for a moment.
+fn small() -> TrainingSettings {
+    TrainingSettings {
+        batch_size: 64,
+        epochs: 1,
+        windows_per_epoch: 256,
+        validation_windows: 200,
+        lstm: LstmSettings {
+            hidden: 16,
+            layers: 2,
+        },
+        transformer: TransformerSettings {
+            width: 16,
+            heads: 2,
+            inner: 32,
+            layers: 2,
+        },
+        ..TrainingSettings::default()
+    }
+}
+
+fn dataset(tickers: usize, sessions: usize) -> Result<Dataset, TrainingError> {
+    let bars = market::bars(tickers, sessions);
+    Dataset::build(
+        &bars,
+        &BarrierSettings::default(),
+        &small(),
+        calendar::nyse(),
+    )
+}
