@@ -1,4 +1,4 @@
-"""Measures TFLite files in the official interpreter (XNNPACK) and prints JSON, as crates/inference/examples/latency.rs
+"""Measures TFLite files in the official interpreter (XNNPACK) and prints JSON, as crates/inference/examples/inference_latency.rs
 does for tract.
 
 usage: litert_latency.py LSTM.tflite TRANSFORMER.tflite [THREADS]

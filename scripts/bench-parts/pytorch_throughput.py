@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Training speed of Tandem's two architectures in PyTorch on the CPU, the yardstick for
-`cargo run -p training --example throughput`: windows a second of gathering the batch, forward, backward and optimizer
+`cargo run -p training --example training_throughput`: windows a second of gathering the batch, forward, backward and optimizer
 step. Prints one JSON object with the same names as the example.
 
     pytorch_throughput.py [--batch 256] [--steps 60] [--threads 2] [--features 24]

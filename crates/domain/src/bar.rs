@@ -86,16 +86,33 @@ impl Bar {
     ///
     /// # Errors
     /// The first [`BarFault`] found.
-    pub fn new(start: DateTime<Utc>, open: f64, high: f64, low: f64, close: f64, volume: f64) -> Result<Self, BarFault> {
-        let price = |field, value| Price::new(value).map_err(|source| BarFault::Price { field, source });
-        let (open, high, low, close) =
-            (price("open", open)?, price("high", high)?, price("low", low)?, price("close", close)?);
+    pub fn new(
+        start: DateTime<Utc>,
+        open: f64,
+        high: f64,
+        low: f64,
+        close: f64,
+        volume: f64,
+    ) -> Result<Self, BarFault> {
+        let price =
+            |field, value| Price::new(value).map_err(|source| BarFault::Price { field, source });
+        let (open, high, low, close) = (
+            price("open", open)?,
+            price("high", high)?,
+            price("low", low)?,
+            price("close", close)?,
+        );
         if high < low {
             return Err(BarFault::HighBelowLow { high, low });
         }
         for (field, value) in [("open", open), ("close", close)] {
             if value < low || value > high {
-                return Err(BarFault::OutsideRange { field, value, low, high });
+                return Err(BarFault::OutsideRange {
+                    field,
+                    value,
+                    low,
+                    high,
+                });
             }
         }
         // 2^53: the largest range in which every whole number is exact in the vendors' floats.
@@ -106,7 +123,14 @@ impl Bar {
             return Err(BarFault::OffMinute { start });
         }
         #[expect(clippy::cast_sign_loss, reason = "checked above")]
-        Ok(Self { start, open, high, low, close, volume: volume as u64 })
+        Ok(Self {
+            start,
+            open,
+            high,
+            low,
+            close,
+            volume: volume as u64,
+        })
     }
 
     /// First moment after the bar, UTC: from here on it may be known and used.
@@ -128,20 +152,38 @@ mod tests {
     #[test]
     fn is_known_a_minute_after_its_stamp() {
         let bar = Bar::new(start(), 10.0, 11.0, 9.0, 10.5, 100.0).unwrap();
-        assert_eq!(bar.close_time(), Utc.with_ymd_and_hms(2018, 3, 26, 13, 31, 0).unwrap());
+        assert_eq!(
+            bar.close_time(),
+            Utc.with_ymd_and_hms(2018, 3, 26, 13, 31, 0).unwrap()
+        );
     }
 
     #[test]
     fn refuses_each_bad_tick_with_its_reason() {
         let fault = |open, high, low, close, volume| {
-            Bar::new(start(), open, high, low, close, volume).unwrap_err().to_string()
+            Bar::new(start(), open, high, low, close, volume)
+                .unwrap_err()
+                .to_string()
         };
-        assert_eq!(fault(f64::NAN, 11.0, 9.0, 10.0, 1.0), "open: NaN is not a price: expected a finite number above zero");
-        assert_eq!(fault(10.0, 11.0, 9.0, -1.0, 1.0), "close: -1 is not a price: expected a finite number above zero");
+        assert_eq!(
+            fault(f64::NAN, 11.0, 9.0, 10.0, 1.0),
+            "open: NaN is not a price: expected a finite number above zero"
+        );
+        assert_eq!(
+            fault(10.0, 11.0, 9.0, -1.0, 1.0),
+            "close: -1 is not a price: expected a finite number above zero"
+        );
         assert_eq!(fault(10.0, 9.0, 11.0, 10.0, 1.0), "high 9 is below low 11");
-        assert_eq!(fault(12.0, 11.0, 9.0, 10.0, 1.0), "open 12 lies outside low 9 to high 11");
-        assert_eq!(fault(10.0, 11.0, 9.0, 10.0, -5.0), "volume -5 is not a number of shares");
-        let late = Bar::new(start() + TimeDelta::seconds(17), 10.0, 11.0, 9.0, 10.0, 1.0).unwrap_err();
+        assert_eq!(
+            fault(12.0, 11.0, 9.0, 10.0, 1.0),
+            "open 12 lies outside low 9 to high 11"
+        );
+        assert_eq!(
+            fault(10.0, 11.0, 9.0, 10.0, -5.0),
+            "volume -5 is not a number of shares"
+        );
+        let late =
+            Bar::new(start() + TimeDelta::seconds(17), 10.0, 11.0, 9.0, 10.0, 1.0).unwrap_err();
         assert!(matches!(late, BarFault::OffMinute { .. }));
     }
 }

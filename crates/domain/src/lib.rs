@@ -7,8 +7,11 @@ mod recommendation;
 mod ticker;
 mod universe;
 
-pub use bar::{Bar, BarFault, TickerBar, BAR_SECONDS};
-pub use prediction::{Class, InvalidModelId, InvalidModelKind, InvalidProbabilities, ModelId, ModelKind, Prediction, Probabilities};
+pub use bar::{BAR_SECONDS, Bar, BarFault, TickerBar};
+pub use prediction::{
+    Class, InvalidModelId, InvalidModelKind, InvalidProbabilities, ModelId, ModelKind, Prediction,
+    Probabilities,
+};
 pub use price::{InvalidPrice, Price};
 pub use recommendation::{Action, DISCLAIMER, Recommendation};
 pub use ticker::{InvalidTicker, Ticker};

@@ -82,7 +82,12 @@ impl FromStr for ModelKind {
     type Err = InvalidModelKind;
 
     fn from_str(text: &str) -> Result<Self, InvalidModelKind> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| InvalidModelKind { text: text.to_owned() })
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| InvalidModelKind {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -93,7 +98,9 @@ pub struct ModelId(String);
 
 /// Text that cannot name a model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a model id: expected 1 to 80 letters, digits, '-', '_' or '.', not starting with '.'")]
+#[error(
+    "{text:?} is not a model id: expected 1 to 80 letters, digits, '-', '_' or '.', not starting with '.'"
+)]
 pub struct InvalidModelId {
     text: String,
 }
@@ -106,8 +113,16 @@ impl ModelId {
     pub fn parse(text: &str) -> Result<Self, InvalidModelId> {
         let valid = (1..=80).contains(&text.len())
             && !text.starts_with('.')
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidModelId { text: text.to_owned() }) }
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidModelId {
+                text: text.to_owned(),
+            })
+        }
     }
 
     /// The text.
@@ -218,7 +233,10 @@ mod tests {
     fn probabilities_are_checked_and_ordered() {
         let probabilities = Probabilities::new([0.2, 0.5, 0.3]).unwrap();
         assert_eq!(probabilities.top(), (Class::Neutral, 0.5));
-        assert_eq!(probabilities.to_array()[Class::Up.index()], probabilities.of(Class::Up));
+        assert_eq!(
+            probabilities.to_array()[Class::Up.index()],
+            probabilities.of(Class::Up)
+        );
         for bad in [[f32::NAN, 0.5, 0.5], [0.5, 0.5, 0.5], [-0.1, 0.6, 0.5]] {
             assert!(Probabilities::new(bad).is_err());
         }
@@ -229,6 +247,11 @@ mod tests {
         for bad in ["", "..", "../../etc", "a/b", ".hidden", "a\\b"] {
             assert!(ModelId::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(ModelId::parse("lstm-20180326T133000Z-1a2b").unwrap().as_str(), "lstm-20180326T133000Z-1a2b");
+        assert_eq!(
+            ModelId::parse("lstm-20180326T133000Z-1a2b")
+                .unwrap()
+                .as_str(),
+            "lstm-20180326T133000Z-1a2b"
+        );
     }
 }

@@ -22,7 +22,11 @@ impl Price {
     /// # Errors
     /// [`InvalidPrice`] for NaN, infinities, zero and negative numbers.
     pub fn new(value: f64) -> Result<Self, InvalidPrice> {
-        if value.is_finite() && value > 0.0 { Ok(Self(value)) } else { Err(InvalidPrice { value }) }
+        if value.is_finite() && value > 0.0 {
+            Ok(Self(value))
+        } else {
+            Err(InvalidPrice { value })
+        }
     }
 
     /// The number, in the quote currency per share.

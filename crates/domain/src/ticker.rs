@@ -11,7 +11,9 @@ pub struct Ticker(Arc<str>);
 
 /// The text is no exchange symbol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a ticker: expected 1 to 15 of A-Z, 0-9, '.', '-', '=' and '^', such as AAPL or BRK-B")]
+#[error(
+    "{text:?} is not a ticker: expected 1 to 15 of A-Z, 0-9, '.', '-', '=' and '^', such as AAPL or BRK-B"
+)]
 pub struct InvalidTicker {
     text: String,
 }
@@ -24,8 +26,16 @@ impl Ticker {
     pub fn parse(text: &str) -> Result<Self, InvalidTicker> {
         let upper = text.to_ascii_uppercase();
         let valid = (1..=15).contains(&upper.len())
-            && upper.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b".-=^".contains(&byte));
-        if valid { Ok(Self(upper.into())) } else { Err(InvalidTicker { text: text.to_owned() }) }
+            && upper.bytes().all(|byte| {
+                byte.is_ascii_uppercase() || byte.is_ascii_digit() || b".-=^".contains(&byte)
+            });
+        if valid {
+            Ok(Self(upper.into()))
+        } else {
+            Err(InvalidTicker {
+                text: text.to_owned(),
+            })
+        }
     }
 
     /// The symbol's text.
@@ -76,7 +86,13 @@ mod tests {
 
     #[test]
     fn refuses_what_no_exchange_lists() {
-        for text in ["", "AA PL", "AAPL'; drop table", "ÄPFEL", "ABCDEFGHIJKLMNOP"] {
+        for text in [
+            "",
+            "AA PL",
+            "AAPL'; drop table",
+            "ÄPFEL",
+            "ABCDEFGHIJKLMNOP",
+        ] {
             let error = Ticker::parse(text).unwrap_err();
             assert!(error.to_string().contains(&format!("{text:?}")));
         }

@@ -25,6 +25,9 @@ pub struct Listing {
 impl Universe {
     /// The symbols alone, in order.
     pub fn symbols(&self) -> Vec<Ticker> {
-        self.tickers.iter().map(|listing| listing.ticker.clone()).collect()
+        self.tickers
+            .iter()
+            .map(|listing| listing.ticker.clone())
+            .collect()
     }
 }

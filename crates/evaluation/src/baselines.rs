@@ -1,8 +1,5 @@
 use domain::Class;
-use linfa::{
-    DatasetBase,
-    traits::Fit,
-};
+use linfa::{DatasetBase, traits::Fit};
 use linfa_logistic::{MultiFittedLogisticRegression, MultiLogisticRegression};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
@@ -53,7 +50,9 @@ impl ClassPrior {
         if labels.is_empty() {
             return Err(BaselineError::Empty);
         }
-        Ok(Self { probabilities: smoothed(labels.iter().copied()) })
+        Ok(Self {
+            probabilities: smoothed(labels.iter().copied()),
+        })
     }
 
     /// The same three probabilities for every case.
@@ -81,8 +80,14 @@ impl Persistence {
         if pairs.is_empty() {
             return Err(BaselineError::Empty);
         }
-        let after = Class::ALL
-            .map(|last| smoothed(pairs.iter().filter(|(before, _)| *before == last).map(|(_, class)| *class)));
+        let after = Class::ALL.map(|last| {
+            smoothed(
+                pairs
+                    .iter()
+                    .filter(|(before, _)| *before == last)
+                    .map(|(_, class)| *class),
+            )
+        });
         Ok(Self { after })
     }
 
@@ -107,14 +112,19 @@ impl LinearModel {
     /// [`BaselineError`] when shapes differ, a class is absent or the optimiser fails.
     pub fn fit(features: ArrayView2<'_, f64>, labels: &[Class]) -> Result<Self, BaselineError> {
         if features.nrows() != labels.len() {
-            return Err(BaselineError::Lengths { rows: features.nrows(), labels: labels.len() });
+            return Err(BaselineError::Lengths {
+                rows: features.nrows(),
+                labels: labels.len(),
+            });
         }
         if let Some(class) = Class::ALL.into_iter().find(|class| !labels.contains(class)) {
             return Err(BaselineError::MissingClass { class });
         }
         let mean = features.mean_axis(Axis(0)).ok_or(BaselineError::Empty)?;
         // A constant feature carries nothing; dividing by 1 keeps it at 0.
-        let deviation = features.std_axis(Axis(0), 0.0).mapv(|value| if value > 0.0 { value } else { 1.0 });
+        let deviation = features
+            .std_axis(Axis(0), 0.0)
+            .mapv(|value| if value > 0.0 { value } else { 1.0 });
         let standardised = standardise(features, &mean, &deviation);
         let targets: Array1<usize> = labels.iter().map(|class| class.index()).collect();
         let fitted = MultiLogisticRegression::default()
@@ -123,12 +133,18 @@ impl LinearModel {
             .gradient_tolerance(GRADIENT_TOLERANCE * labels.len() as f64)
             .fit(&DatasetBase::new(standardised, targets))
             .map_err(|error| BaselineError::Fit(Box::new(error)))?;
-        Ok(Self { mean, deviation, fitted })
+        Ok(Self {
+            mean,
+            deviation,
+            fitted,
+        })
     }
 
     /// Probabilities of shape `[cases, 3]` for features of shape `[cases, features]`.
     pub fn probabilities(&self, features: ArrayView2<'_, f64>) -> Vec<[f64; 3]> {
-        let unordered = self.fitted.predict_probabilities(&standardise(features, &self.mean, &self.deviation));
+        let unordered =
+            self.fitted
+                .predict_probabilities(&standardise(features, &self.mean, &self.deviation));
         let columns = self.fitted.classes();
         unordered
             .rows()
@@ -144,7 +160,11 @@ impl LinearModel {
     }
 }
 
-fn standardise(features: ArrayView2<'_, f64>, mean: &Array1<f64>, deviation: &Array1<f64>) -> Array2<f64> {
+fn standardise(
+    features: ArrayView2<'_, f64>,
+    mean: &Array1<f64>,
+    deviation: &Array1<f64>,
+) -> Array2<f64> {
     (&features - mean) / deviation
 }
 
@@ -176,8 +196,14 @@ mod tests {
         let mut pairs = vec![(Class::Up, Class::Up); 97];
         pairs.push((Class::Up, Class::Down));
         let persistence = Persistence::fit(&pairs).unwrap();
-        assert!((persistence.probabilities(Class::Up)[Class::Up.index()] - 98.0 / 101.0).abs() < 1e-12);
-        assert_eq!(persistence.probabilities(Class::Down), [1.0 / 3.0; 3], "never seen: no opinion");
+        assert!(
+            (persistence.probabilities(Class::Up)[Class::Up.index()] - 98.0 / 101.0).abs() < 1e-12
+        );
+        assert_eq!(
+            persistence.probabilities(Class::Down),
+            [1.0 / 3.0; 3],
+            "never seen: no opinion"
+        );
     }
 
     #[test]
@@ -204,13 +230,21 @@ mod tests {
             .filter(|(values, label)| crate::most_probable(&[**values])[0] == **label)
             .count();
         assert!(hits as f64 > 0.95 * cases as f64, "{hits} of {cases}");
-        assert!(probabilities.iter().all(|values| (values.iter().sum::<f64>() - 1.0).abs() < 1e-9));
+        assert!(
+            probabilities
+                .iter()
+                .all(|values| (values.iter().sum::<f64>() - 1.0).abs() < 1e-9)
+        );
     }
 
     #[test]
     fn the_linear_model_names_an_absent_class() {
         let features = Array2::zeros((4, 2));
-        let error = LinearModel::fit(features.view(), &[Class::Up, Class::Down, Class::Up, Class::Down]).unwrap_err();
+        let error = LinearModel::fit(
+            features.view(),
+            &[Class::Up, Class::Down, Class::Up, Class::Down],
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("neutral"));
     }
 }

@@ -47,7 +47,9 @@ pub enum ScoreError {
     #[error("there is nothing to score: no labelled case")]
     Empty,
     /// The three slices differ in length.
-    #[error("{truth} labels, {predicted} predicted classes and {probabilities} probabilities do not belong together")]
+    #[error(
+        "{truth} labels, {predicted} predicted classes and {probabilities} probabilities do not belong together"
+    )]
     Lengths {
         /// Number of labels.
         truth: usize,
@@ -68,17 +70,28 @@ pub enum ScoreError {
 
 /// The most probable class of each case; of equal ones the earlier in [`Class::ALL`].
 pub fn most_probable(probabilities: &[[f64; 3]]) -> Vec<Class> {
-    probabilities.iter().map(|values| Class::ALL[top(values)]).collect()
+    probabilities
+        .iter()
+        .map(|values| Class::ALL[top(values)])
+        .collect()
 }
 
 /// Scores predictions of shape `[cases]` with their probabilities `[cases, 3]` against what happened `[cases]`.
 ///
 /// # Errors
 /// [`ScoreError`] without cases, for slices of different lengths, and for values that are no probabilities.
-pub fn score(truth: &[Class], predicted: &[Class], probabilities: &[[f64; 3]]) -> Result<Scores, ScoreError> {
+pub fn score(
+    truth: &[Class],
+    predicted: &[Class],
+    probabilities: &[[f64; 3]],
+) -> Result<Scores, ScoreError> {
     if truth.len() != predicted.len() || truth.len() != probabilities.len() {
         let (predicted, probabilities) = (predicted.len(), probabilities.len());
-        return Err(ScoreError::Lengths { truth: truth.len(), predicted, probabilities });
+        return Err(ScoreError::Lengths {
+            truth: truth.len(),
+            predicted,
+            probabilities,
+        });
     }
     if truth.is_empty() {
         return Err(ScoreError::Empty);
@@ -86,7 +99,10 @@ pub fn score(truth: &[Class], predicted: &[Class], probabilities: &[[f64; 3]]) -
     for (case, values) in probabilities.iter().enumerate() {
         let sum: f64 = values.iter().sum();
         if !values.iter().all(|value| (0.0..=1.0).contains(value)) || (sum - 1.0).abs() > 1e-4 {
-            return Err(ScoreError::Probabilities { case, values: *values });
+            return Err(ScoreError::Probabilities {
+                case,
+                values: *values,
+            });
         }
     }
     let mut confusion = [[0_u64; 3]; 3];
@@ -103,14 +119,26 @@ pub fn score(truth: &[Class], predicted: &[Class], probabilities: &[[f64; 3]]) -
         accuracy: (0..3).map(|class| confusion[class][class]).sum::<u64>() as f64 / cases,
         macro_f1: classes.iter().map(|class| class.f1).sum::<f64>() / 3.0,
         mcc: matthews(&confusion),
-        log_loss: cases_with().map(|(truth, values)| surprise(values, truth.index())).sum::<f64>() / cases,
-        brier: cases_with().map(|(truth, values)| squared_error(values, truth.index())).sum::<f64>() / cases,
+        log_loss: cases_with()
+            .map(|(truth, values)| surprise(values, truth.index()))
+            .sum::<f64>()
+            / cases,
+        brier: cases_with()
+            .map(|(truth, values)| squared_error(values, truth.index()))
+            .sum::<f64>()
+            / cases,
         ece: calibration_error(truth, probabilities),
     })
 }
 
 fn top(values: &[f64; 3]) -> usize {
-    (1..3).fold(0, |best, class| if values[class] > values[best] { class } else { best })
+    (1..3).fold(0, |best, class| {
+        if values[class] > values[best] {
+            class
+        } else {
+            best
+        }
+    })
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {
@@ -133,20 +161,28 @@ fn matthews(confusion: &[[u64; 3]; 3]) -> f64 {
     let total: f64 = confusion.iter().flatten().map(|count| *count as f64).sum();
     let hits: f64 = (0..3).map(|class| confusion[class][class] as f64).sum();
     let happened = [0, 1, 2].map(|class: usize| confusion[class].iter().sum::<u64>() as f64);
-    let claimed = [0, 1, 2].map(|class: usize| confusion.iter().map(|row| row[class]).sum::<u64>() as f64);
-    let dot = |left: [f64; 3], right: [f64; 3]| -> f64 { (0..3).map(|class| left[class] * right[class]).sum() };
-    let spread = (total * total - dot(claimed, claimed)) * (total * total - dot(happened, happened));
+    let claimed =
+        [0, 1, 2].map(|class: usize| confusion.iter().map(|row| row[class]).sum::<u64>() as f64);
+    let dot = |left: [f64; 3], right: [f64; 3]| -> f64 {
+        (0..3).map(|class| left[class] * right[class]).sum()
+    };
+    let spread =
+        (total * total - dot(claimed, claimed)) * (total * total - dot(happened, happened));
     ratio(hits * total - dot(happened, claimed), spread.sqrt())
 }
 
 fn surprise(values: &[f64; 3], class: usize) -> f64 {
     // As scikit-learn: the vector is normalised, and a probability of 0 costs as much as the smallest step above it.
     let sum: f64 = values.iter().sum();
-    -(values[class] / sum).clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+    -(values[class] / sum)
+        .clamp(f64::EPSILON, 1.0 - f64::EPSILON)
+        .ln()
 }
 
 fn squared_error(values: &[f64; 3], class: usize) -> f64 {
-    (0..3).map(|other| (values[other] - f64::from(u8::from(other == class))).powi(2)).sum()
+    (0..3)
+        .map(|other| (values[other] - f64::from(u8::from(other == class))).powi(2))
+        .sum()
 }
 
 fn calibration_error(truth: &[Class], probabilities: &[[f64; 3]]) -> f64 {
@@ -155,7 +191,8 @@ fn calibration_error(truth: &[Class], probabilities: &[[f64; 3]]) -> f64 {
         let predicted = top(values);
         // Bins are open below and closed above: 0.2 belongs to the bin that ends there.
         let bin = (values[predicted] * CALIBRATION_BINS as f64).ceil() as usize;
-        gaps[bin.clamp(1, CALIBRATION_BINS) - 1] += f64::from(u8::from(predicted == truth.index())) - values[predicted];
+        gaps[bin.clamp(1, CALIBRATION_BINS) - 1] +=
+            f64::from(u8::from(predicted == truth.index())) - values[predicted];
     }
     gaps.iter().map(|gap| gap.abs()).sum::<f64>() / truth.len() as f64
 }
@@ -168,7 +205,14 @@ mod tests {
     fn refuses_what_cannot_be_scored() {
         assert_eq!(score(&[], &[], &[]), Err(ScoreError::Empty));
         let lengths = score(&[Class::Up], &[], &[[0.2, 0.3, 0.5]]);
-        assert!(matches!(lengths, Err(ScoreError::Lengths { truth: 1, predicted: 0, probabilities: 1 })));
+        assert!(matches!(
+            lengths,
+            Err(ScoreError::Lengths {
+                truth: 1,
+                predicted: 0,
+                probabilities: 1
+            })
+        ));
         for values in [[f64::NAN, 0.5, 0.5], [0.5, 0.5, 0.5], [-0.5, 1.0, 0.5]] {
             let error = score(&[Class::Up], &[Class::Up], &[values]).unwrap_err();
             assert!(matches!(error, ScoreError::Probabilities { case: 0, .. }));

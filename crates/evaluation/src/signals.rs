@@ -50,10 +50,16 @@ pub fn score_signals(signals: &[Signal], cases: usize, round_trip_cost_bps: f64)
         signals: count,
         coverage: count as f64 / cases.max(1) as f64,
         precision: share(&|signal| signal.happened == signal.direction),
-        opposite: share(&|signal| signal.happened != Class::Neutral && signal.happened != signal.direction),
+        opposite: share(&|signal| {
+            signal.happened != Class::Neutral && signal.happened != signal.direction
+        }),
         mean_return_bps,
         round_trip_cost_bps,
-        mean_net_return_bps: if count == 0 { 0.0 } else { mean_return_bps - round_trip_cost_bps },
+        mean_net_return_bps: if count == 0 {
+            0.0
+        } else {
+            mean_return_bps - round_trip_cost_bps
+        },
     }
 }
 
@@ -63,7 +69,11 @@ mod tests {
 
     #[test]
     fn a_sell_earns_when_the_price_falls() {
-        let signal = |direction, happened, gross_return| Signal { direction, happened, gross_return };
+        let signal = |direction, happened, gross_return| Signal {
+            direction,
+            happened,
+            gross_return,
+        };
         let signals = [
             signal(Class::Down, Class::Down, -0.0030),
             signal(Class::Up, Class::Down, -0.0010),
@@ -71,7 +81,15 @@ mod tests {
             signal(Class::Up, Class::Up, 0.0020),
         ];
         let scores = score_signals(&signals, 40, 4.0);
-        assert_eq!((scores.signals, scores.coverage, scores.precision, scores.opposite), (4, 0.1, 0.5, 0.25));
+        assert_eq!(
+            (
+                scores.signals,
+                scores.coverage,
+                scores.precision,
+                scores.opposite
+            ),
+            (4, 0.1, 0.5, 0.25)
+        );
         assert!((scores.mean_return_bps - 10.25).abs() < 1e-9, "{scores:?}");
         assert!((scores.mean_net_return_bps - 6.25).abs() < 1e-9);
     }

@@ -71,9 +71,14 @@ impl ReplayClock {
     /// # Errors
     /// [`ClockError`] when it cannot be read, is no clock, or its speed is not above zero.
     pub fn read(path: &Path) -> Result<Self, ClockError> {
-        let text = std::fs::read(path).map_err(|source| ClockError::Read { path: path.to_owned(), source })?;
-        let clock: Self =
-            serde_json::from_slice(&text).map_err(|source| ClockError::Parse { path: path.to_owned(), source })?;
+        let text = std::fs::read(path).map_err(|source| ClockError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let clock: Self = serde_json::from_slice(&text).map_err(|source| ClockError::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
         clock.checked()
     }
 
@@ -88,13 +93,20 @@ impl ReplayClock {
     }
 
     fn checked(self) -> Result<Self, ClockError> {
-        if self.speed.is_finite() && self.speed > 0.0 { Ok(self) } else { Err(ClockError::Speed { speed: self.speed }) }
+        if self.speed.is_finite() && self.speed > 0.0 {
+            Ok(self)
+        } else {
+            Err(ClockError::Speed { speed: self.speed })
+        }
     }
 
     /// Market time at a system time, both UTC.
     pub fn at(&self, system: DateTime<Utc>) -> DateTime<Utc> {
         let elapsed = self.started.map_or(0.0, |started| {
-            (system - started).num_microseconds().map_or(0.0, |micros| micros as f64).max(0.0)
+            (system - started)
+                .num_microseconds()
+                .map_or(0.0, |micros| micros as f64)
+                .max(0.0)
         });
         self.origin + TimeDelta::microseconds((elapsed * self.speed) as i64)
     }
@@ -110,8 +122,17 @@ impl Clock {
     ///
     /// # Errors
     /// [`ClockError::Speed`] unless `speed` is above zero.
-    pub fn replay(origin: DateTime<Utc>, speed: f64, started: DateTime<Utc>) -> Result<Self, ClockError> {
-        let clock = ReplayClock { origin, speed, started: Some(started) }.checked()?;
+    pub fn replay(
+        origin: DateTime<Utc>,
+        speed: f64,
+        started: DateTime<Utc>,
+    ) -> Result<Self, ClockError> {
+        let clock = ReplayClock {
+            origin,
+            speed,
+            started: Some(started),
+        }
+        .checked()?;
         Ok(Self(Source::Replay(Arc::new(RwLock::new(clock)))))
     }
 
@@ -124,7 +145,9 @@ impl Clock {
     /// [`ClockError`] when the file cannot be used.
     pub fn from_environment() -> Result<Self, ClockError> {
         match std::env::var_os("TANDEM_CLOCK") {
-            Some(value) if value != "system" && !value.is_empty() => Self::from_file(PathBuf::from(value)),
+            Some(value) if value != "system" && !value.is_empty() => {
+                Self::from_file(PathBuf::from(value))
+            }
             _ => Ok(Self::system()),
         }
     }
@@ -141,7 +164,9 @@ impl Clock {
             let mut readable = true;
             loop {
                 tokio::time::sleep(FILE_POLL).await;
-                let Some(shared) = watched.upgrade() else { return };
+                let Some(shared) = watched.upgrade() else {
+                    return;
+                };
                 match ReplayClock::read(&path) {
                     Ok(clock) => {
                         *write(&shared) = clock;
@@ -182,11 +207,17 @@ impl Clock {
     /// Waits until the market time is reached; returns at once when it has passed.
     pub async fn sleep_until(&self, time: DateTime<Utc>) {
         loop {
-            let Ok(market) = (time - self.now()).to_std() else { return };
+            let Ok(market) = (time - self.now()).to_std() else {
+                return;
+            };
             if market.is_zero() {
                 return;
             }
-            let longest = if self.is_replay() { FILE_POLL } else { LONGEST_NAP };
+            let longest = if self.is_replay() {
+                FILE_POLL
+            } else {
+                LONGEST_NAP
+            };
             let nap = market.div_f64(self.speed()).min(longest);
             tokio::time::sleep(nap.max(Duration::from_micros(200))).await;
         }
@@ -203,11 +234,15 @@ impl Clock {
 
 // A panic while holding the lock cannot leave a torn clock: it is one assignment of plain data.
 fn read(clock: &RwLock<ReplayClock>) -> ReplayClock {
-    *clock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    *clock
+        .read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn write(clock: &RwLock<ReplayClock>) -> std::sync::RwLockWriteGuard<'_, ReplayClock> {
-    clock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    clock
+        .write()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -223,17 +258,34 @@ mod tests {
     #[test]
     fn market_time_runs_at_its_speed_from_the_common_start() {
         let started = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap();
-        let clock = ReplayClock { origin: origin(), speed: 60.0, started: Some(started) };
-        assert_eq!(clock.at(started + TimeDelta::seconds(30)), origin() + TimeDelta::minutes(30));
-        assert_eq!(clock.at(started - TimeDelta::seconds(30)), origin(), "before its start it stands still");
-        let held = ReplayClock { started: None, ..clock };
+        let clock = ReplayClock {
+            origin: origin(),
+            speed: 60.0,
+            started: Some(started),
+        };
+        assert_eq!(
+            clock.at(started + TimeDelta::seconds(30)),
+            origin() + TimeDelta::minutes(30)
+        );
+        assert_eq!(
+            clock.at(started - TimeDelta::seconds(30)),
+            origin(),
+            "before its start it stands still"
+        );
+        let held = ReplayClock {
+            started: None,
+            ..clock
+        };
         assert_eq!(held.at(started + TimeDelta::days(1)), origin());
     }
 
     #[test]
     fn a_speed_must_be_above_zero() {
         for speed in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(Clock::replay(origin(), speed, Utc::now()), Err(ClockError::Speed { .. })));
+            assert!(matches!(
+                Clock::replay(origin(), speed, Utc::now()),
+                Err(ClockError::Speed { .. })
+            ));
         }
     }
 
@@ -249,12 +301,19 @@ mod tests {
     async fn a_held_clock_starts_when_its_file_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock.json");
-        let held = ReplayClock { origin: origin(), speed: 1_000.0, started: None };
+        let held = ReplayClock {
+            origin: origin(),
+            speed: 1_000.0,
+            started: None,
+        };
         std::fs::write(&path, serde_json::to_vec(&held).unwrap()).unwrap();
         let clock = Clock::from_file(path.clone()).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(clock.now(), origin());
-        let running = ReplayClock { started: Some(Utc::now()), ..held };
+        let running = ReplayClock {
+            started: Some(Utc::now()),
+            ..held
+        };
         std::fs::write(&path, serde_json::to_vec(&running).unwrap()).unwrap();
         clock.sleep_until(origin() + TimeDelta::seconds(1)).await;
         assert!(clock.now() > origin());
@@ -264,13 +323,22 @@ mod tests {
     async fn a_night_is_skipped_for_those_who_sleep() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock.json");
-        let clock = ReplayClock { origin: origin(), speed: 1.0, started: Some(Utc::now()) };
+        let clock = ReplayClock {
+            origin: origin(),
+            speed: 1.0,
+            started: Some(Utc::now()),
+        };
         std::fs::write(&path, serde_json::to_vec(&clock).unwrap()).unwrap();
         let sleeper = Clock::from_file(path.clone()).unwrap();
         let morning = origin() + TimeDelta::hours(24);
         let jump = async {
-            let clock = ReplayClock { origin: morning, ..clock };
-            tokio::fs::write(&path, serde_json::to_vec(&clock).unwrap()).await.unwrap();
+            let clock = ReplayClock {
+                origin: morning,
+                ..clock
+            };
+            tokio::fs::write(&path, serde_json::to_vec(&clock).unwrap())
+                .await
+                .unwrap();
         };
         tokio::join!(sleeper.sleep_until(morning), jump);
         assert!(sleeper.now() >= morning);
@@ -280,8 +348,16 @@ mod tests {
     fn a_bad_clock_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock.json");
-        assert!(ReplayClock::read(&path).unwrap_err().to_string().contains("clock.json"));
+        assert!(
+            ReplayClock::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("clock.json")
+        );
         std::fs::write(&path, "{\"origin\": 5}").unwrap();
-        assert!(matches!(ReplayClock::read(&path), Err(ClockError::Parse { .. })));
+        assert!(matches!(
+            ReplayClock::read(&path),
+            Err(ClockError::Parse { .. })
+        ));
     }
 }

@@ -89,10 +89,14 @@ pub fn load_settings_from<T: DeserializeOwned>(
     section: &str,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<T, SettingsError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-    let mut file: toml::Table = toml::from_str(&text)
-        .map_err(|source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut file: toml::Table = toml::from_str(&text).map_err(|source| SettingsError::Syntax {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
     let mut table = match file.remove(section) {
         Some(toml::Value::Table(table)) => table,
         _ => toml::Table::new(),
@@ -119,7 +123,9 @@ fn parse_value(text: &str) -> toml::Value {
 }
 
 fn path_from(variable: &str, default: &str) -> PathBuf {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).map_or_else(|| default.into(), PathBuf::from)
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| default.into(), PathBuf::from)
 }
 
 #[cfg(test)]
@@ -140,20 +146,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tandem.toml");
         std::fs::write(&path, text).unwrap();
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         load_settings_from(&path, "ingest", variables)
     }
 
     /// The whole chain of causes, as a service prints it.
     fn chain(error: &dyn std::error::Error) -> String {
-        error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", chain(source)))
+        error.source().map_or_else(
+            || error.to_string(),
+            |source| format!("{error}: {}", chain(source)),
+        )
     }
 
     #[test]
     fn a_variable_overrides_a_field_with_its_type() {
         let text = "[ingest]\nrequests_per_second = 2.0\n";
-        let settings = load(text, &[("TANDEM__INGEST__REQUESTS_PER_SECOND", "0.5"), ("OTHER", "1")]).unwrap();
-        assert_eq!(settings, Polite { requests_per_second: 0.5, name: String::new() });
+        let settings = load(
+            text,
+            &[
+                ("TANDEM__INGEST__REQUESTS_PER_SECOND", "0.5"),
+                ("OTHER", "1"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            settings,
+            Polite {
+                requests_per_second: 0.5,
+                name: String::new()
+            }
+        );
         let settings = load(text, &[("TANDEM__INGEST__NAME", "plain words")]).unwrap();
         assert_eq!(settings.name, "plain words");
     }
@@ -161,9 +185,16 @@ mod tests {
     #[test]
     fn a_wrong_field_is_named_with_file_and_section() {
         let message = chain(&load("[ingest]\nrequest_rate = 2\n", &[]).unwrap_err());
-        assert!(message.contains("tandem.toml") && message.contains("[ingest]") && message.contains("request_rate"));
+        assert!(
+            message.contains("tandem.toml")
+                && message.contains("[ingest]")
+                && message.contains("request_rate")
+        );
         let message = chain(&load("[ingest]\nrequests_per_second = \"fast\"\n", &[]).unwrap_err());
-        assert!(message.contains("requests_per_second") || message.contains("fast"), "{message}");
+        assert!(
+            message.contains("requests_per_second") || message.contains("fast"),
+            "{message}"
+        );
         assert!(chain(&load("[ingest\n", &[]).unwrap_err()).contains("line 1"));
     }
 }

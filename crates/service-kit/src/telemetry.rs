@@ -37,7 +37,9 @@ pub fn init_telemetry() -> Result<(), TelemetryError> {
     if std::env::var("TANDEM_LOG_FORMAT").is_ok_and(|format| format == "json") {
         registry.with(layer.json()).try_init()?;
     } else {
-        registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()?;
+        registry
+            .with(layer.with_ansi(std::io::stderr().is_terminal()))
+            .try_init()?;
     }
     Ok(())
 }

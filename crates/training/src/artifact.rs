@@ -25,27 +25,22 @@ pub fn write_model(
     created_at: DateTime<Utc>,
 ) -> Result<Manifest, TrainingError> {
     let kind = trained.kind;
-    let export_error = |source| TrainingError::Export { kind, source };
     let describe =
         |source: Box<dyn std::error::Error + Send + Sync>| TrainingError::Describe { kind, source };
-    // The id is part of the file, so it is made of the file's checksum without the id.
-    let bare = checksum(&export::write_tflite(&trained.weights, &[]).map_err(export_error)?);
+    let schema = FeatureSchema::current();
+    // Neither the id nor the time is in the file: the same training gives the same bytes.
+    let tflite = export::write_tflite(
+        &trained.weights,
+        &[("features", schema.hash()), ("data", dataset.fingerprint())],
+    )
+    .map_err(|source| TrainingError::Export { kind, source })?;
+    let sum = checksum(&tflite);
     let id = format!(
         "{kind}-{}-{}",
         created_at.format("%Y%m%dT%H%M%SZ"),
-        bare.get(..8).unwrap_or(&bare)
+        sum.get(..8).unwrap_or(&sum)
     );
     let model_id = ModelId::parse(&id).map_err(|error| describe(error.into()))?;
-    let schema = FeatureSchema::current();
-    let tflite = export::write_tflite(
-        &trained.weights,
-        &[
-            ("model_id", &id),
-            ("features", schema.hash()),
-            ("data", dataset.fingerprint()),
-        ],
-    )
-    .map_err(export_error)?;
 
     let mut metrics = metrics;
     let own = serde_json::to_value(&trained.metrics).map_err(|error| describe(error.into()))?;
@@ -76,7 +71,7 @@ pub fn write_model(
         seed: trained.settings.seed,
         data_fingerprint: dataset.fingerprint().to_owned(),
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
-        tflite_sha256: checksum(&tflite),
+        tflite_sha256: sum,
     };
     write_artifact(models_dir, manifest.clone(), &tflite).map_err(|source| {
         TrainingError::Artifact {

@@ -3,6 +3,7 @@
 mod artifact;
 mod calibration;
 mod dataset;
+mod display;
 mod error;
 mod fit;
 mod kernels;
@@ -15,6 +16,7 @@ mod split;
 pub use artifact::write_model;
 pub use calibration::EvidenceScales;
 pub use dataset::{Dataset, Part};
+pub use display::ProgressDisplay;
 pub use error::TrainingError;
 pub use fit::{EpochRecord, PartScore, Progress, Trained, TrainingMetrics, train};
 pub use settings::{LstmSettings, TrainingSettings, TransformerSettings};

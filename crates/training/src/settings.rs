@@ -106,8 +106,8 @@ impl TrainingSettings {
     #[must_use]
     pub fn quick(self) -> Self {
         Self {
-            epochs: 4,
-            windows_per_epoch: 6_144,
+            epochs: 6,
+            windows_per_epoch: 8_192,
             patience: 2,
             validation_windows: 2_048,
             learning_rate: 2e-3,

@@ -1,7 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod display;
-
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use anyhow::Context;
@@ -13,9 +11,7 @@ use model_registry::{ChampionsFile, Manifest};
 use service_kit::{Clock, Shutdown};
 use storage::{DatabaseSettings, ModelEvent, ModelEventKind, PgPool, record_model_event};
 use tokio_util::sync::CancellationToken;
-use training::{Dataset, Part, TrainingError, TrainingSettings};
-
-use crate::display::Display;
+use training::{Dataset, Part, ProgressDisplay, TrainingError, TrainingSettings};
 
 /// Learns both networks from the bars in the database.
 #[derive(Parser)]
@@ -58,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
         .context("the training crashed")?
     {
         Err(error) if matches!(error.downcast_ref(), Some(TrainingError::Cancelled)) => {
-            tracing::info!("stopped: champions and artifacts are as before");
+            tracing::info!("stopped: the champions are as before");
             return Ok(());
         }
         manifests => manifests?,
@@ -133,7 +129,7 @@ fn train_both(
     let cancel = AtomicBool::new(false);
     let mut manifests = Vec::new();
     for kind in ModelKind::ALL {
-        let display = Display::new(kind);
+        let display = ProgressDisplay::new(kind);
         let progress = |progress| {
             display.show(&progress);
             cancel.store(

@@ -7,11 +7,16 @@ use evaluation::{most_probable, score};
 
 /// The folder of reference data, or a plain word that its test is skipped.
 fn shared(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TANDEM_SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let folder = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
     let path = folder.join(name);
     if !path.exists() {
-        eprintln!("skipped: {} is absent (set TANDEM_SHARED_DIR)", path.display());
+        eprintln!(
+            "skipped: {} is absent (set TANDEM_SHARED_DIR)",
+            path.display()
+        );
         return None;
     }
     Some(path)
@@ -19,7 +24,9 @@ fn shared(name: &str) -> Option<PathBuf> {
 
 #[test]
 fn scores_equal_scikit_learn() {
-    let Some(path) = shared("golden/metrics_sklearn.json") else { return };
+    let Some(path) = shared("golden/metrics_sklearn.json") else {
+        return;
+    };
     let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let truth: Vec<Class> = golden["y_true"]
         .as_array()
@@ -32,7 +39,10 @@ fn scores_equal_scikit_learn() {
 
     let close = |name: &str, ours: f64, theirs: &serde_json::Value| {
         let theirs = theirs.as_f64().unwrap();
-        assert!((ours - theirs).abs() < 1e-9, "{name}: {ours} against {theirs}");
+        assert!(
+            (ours - theirs).abs() < 1e-9,
+            "{name}: {ours} against {theirs}"
+        );
     };
     close("macro F1", scores.macro_f1, &golden["macro_f1"]);
     close("MCC", scores.mcc, &golden["mcc"]);
@@ -42,8 +52,15 @@ fn scores_equal_scikit_learn() {
     for class in Class::ALL {
         let ours = scores.classes[class.index()];
         close("F1", ours.f1, &golden["f1"][class.index()]);
-        close("precision", ours.precision, &golden["precision"][class.index()]);
+        close(
+            "precision",
+            ours.precision,
+            &golden["precision"][class.index()],
+        );
         close("recall", ours.recall, &golden["recall"][class.index()]);
     }
-    assert_eq!(serde_json::to_value(scores.confusion).unwrap(), golden["confusion"]);
+    assert_eq!(
+        serde_json::to_value(scores.confusion).unwrap(),
+        golden["confusion"]
+    );
 }

@@ -24,11 +24,19 @@ struct Step {
 /// Fuses every step that has the form expected; all others stay as they are.
 pub(super) fn fuse(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes().len() {
-        let Some(step) = find_step(model, OutletId::from(id)) else { continue };
+        let Some(step) = find_step(model, OutletId::from(id)) else {
+            continue;
+        };
         let mut patch = TypedModelPatch::default();
         let inputs = patch.taps(model, &[step.gates, step.previous_cell])?;
         let name = format!("{}.fused", model.node(id).name);
-        let fused = patch.wire_node(name, LstmEpilogue { hidden: step.hidden }, &inputs)?;
+        let fused = patch.wire_node(
+            name,
+            LstmEpilogue {
+                hidden: step.hidden,
+            },
+            &inputs,
+        )?;
         patch.shunt_outside(model, step.output, fused[0])?;
         patch.shunt_outside(model, step.cell, fused[1])?;
         patch.apply(model)?;
@@ -54,7 +62,13 @@ fn find_step(model: &TypedModel, output: OutletId) -> Option<Step> {
     let one_source = gate(output_gate, 1)? == opened && gate(forget_gate, 2)? == opened;
     let gates = element_wise::<Sigmoid>(model, opened)?;
     let fits = one_source && candidate == gates && start == 3 * hidden;
-    fits.then_some(Step { hidden, gates, previous_cell, cell, output })
+    fits.then_some(Step {
+        hidden,
+        gates,
+        previous_cell,
+        cell,
+        output,
+    })
 }
 
 fn binary<Operation: BinMiniOp>(model: &TypedModel, outlet: OutletId) -> Option<[OutletId; 2]> {
@@ -64,10 +78,16 @@ fn binary<Operation: BinMiniOp>(model: &TypedModel, outlet: OutletId) -> Option<
     operation.0.is::<Operation>().then_some(inputs)
 }
 
-fn element_wise<Operation: ElementWiseMiniOp>(model: &TypedModel, outlet: OutletId) -> Option<OutletId> {
+fn element_wise<Operation: ElementWiseMiniOp>(
+    model: &TypedModel,
+    outlet: OutletId,
+) -> Option<OutletId> {
     let node = model.node(outlet.node);
     let operation = node.op_as::<ElementWiseOp>()?;
-    operation.0.is::<Operation>().then(|| node.inputs.first().copied())?
+    operation
+        .0
+        .is::<Operation>()
+        .then(|| node.inputs.first().copied())?
 }
 
 /// What a slice over the columns of a matrix takes, and of what.

@@ -1,4 +1,5 @@
 //! Backfill and polls against a real PostgreSQL and a vendor in this process.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../../../market-data/tests/support/vendor_server.rs"]
 mod vendor_server;

@@ -1,4 +1,5 @@
 //! Answers of Yahoo: recorded ones, and over the wire.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../support/vendor_server.rs"]
 mod vendor_server;

@@ -171,9 +171,8 @@ async fn ranges_and_previous_closes(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_row_that_is_no_bar_is_refused_and_nothing_of_its_call_is_stored(pool: PgPool) {
     let mut bars = minutes("AAPL", OPEN, 3);
-    let low = bars[1].bar.low;
-    bars[1].bar.low = bars[1].bar.high;
-    bars[1].bar.high = low;
+    let bar = &mut bars[1].bar;
+    std::mem::swap(&mut bar.low, &mut bar.high);
     let error = upsert_bars(&pool, &bars).await.unwrap_err();
     assert!(
         matches!(&error, StorageError::Constraint { constraint, .. } if constraint == "price_data_is_a_bar"),

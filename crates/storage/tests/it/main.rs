@@ -1,4 +1,9 @@
 //! Tests on a real PostgreSQL: `DATABASE_URL` names a server on which databases may be created.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod adjusted;
 mod analyses;

@@ -1,5 +1,10 @@
 //! Bars of a made-up market: the same seed, the same bars.
 
+#![expect(
+    clippy::expect_used,
+    reason = "the made-up bars are valid by construction"
+)]
+
 use std::collections::BTreeMap;
 
 use calendar::nyse;

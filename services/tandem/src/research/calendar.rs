@@ -9,19 +9,42 @@ pub(crate) fn run(arguments: &CalendarArguments) -> anyhow::Result<()> {
     let coverage = calendar.coverage();
     for date in [arguments.from, arguments.to] {
         if !coverage.contains(&date) {
-            bail!("the calendar covers {} to {}, not {date}", coverage.start(), coverage.end());
+            bail!(
+                "the calendar covers {} to {}, not {date}",
+                coverage.start(),
+                coverage.end()
+            );
         }
     }
     let sessions = calendar.sessions(arguments.from, arguments.to);
     write_table(
         &arguments.output.out,
         vec![
-            Column::new("session", Values::Text(sessions.iter().map(|session| session.date.to_string()).collect())),
-            Column::new("open_utc", Values::Time(sessions.iter().map(|session| session.open).collect())),
-            Column::new("close_utc", Values::Time(sessions.iter().map(|session| session.close).collect())),
+            Column::new(
+                "session",
+                Values::Text(
+                    sessions
+                        .iter()
+                        .map(|session| session.date.to_string())
+                        .collect(),
+                ),
+            ),
+            Column::new(
+                "open_utc",
+                Values::Time(sessions.iter().map(|session| session.open).collect()),
+            ),
+            Column::new(
+                "close_utc",
+                Values::Time(sessions.iter().map(|session| session.close).collect()),
+            ),
             Column::new(
                 "early_close",
-                Values::Integer(sessions.iter().map(|session| i64::from(session.early_close)).collect()),
+                Values::Integer(
+                    sessions
+                        .iter()
+                        .map(|session| i64::from(session.early_close))
+                        .collect(),
+                ),
             ),
         ],
     )?;

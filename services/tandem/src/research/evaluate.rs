@@ -4,7 +4,8 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Action, Bar, Class, ModelKind, Ticker};
 use evaluation::{
-    ClassPrior, LinearModel, Persistence, Scores, Signal, SignalScores, most_probable, score, score_signals,
+    ClassPrior, LinearModel, Persistence, Scores, Signal, SignalScores, most_probable, score,
+    score_signals,
 };
 use features::FEATURE_COUNT;
 use inference::{Champions, Policy, confirm};
@@ -26,7 +27,9 @@ struct Assumptions {
 
 impl Default for Assumptions {
     fn default() -> Self {
-        Self { round_trip_cost_bps: 4.0 }
+        Self {
+            round_trip_cost_bps: 4.0,
+        }
     }
 }
 
@@ -44,19 +47,44 @@ pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
     let mut answers = Vec::new();
     for (ticker, bars) in &bars {
         let said = models::answers(&champions, bars, |bar| bar.start >= span.from)?;
-        collect(ticker, bars, &barriers, &span, &said, &mut known, &mut unseen, &mut answers)?;
+        collect(
+            ticker,
+            bars,
+            &barriers,
+            &span,
+            &said,
+            &mut known,
+            &mut unseen,
+            &mut answers,
+        )?;
     }
     if unseen.truth.is_empty() {
-        bail!("{} holds no labelled bar from {} on", arguments.bars.bars.display(), span.from);
+        bail!(
+            "{} holds no labelled bar from {} on",
+            arguments.bars.bars.display(),
+            span.from
+        );
     }
     if known.truth.is_empty() {
         bail!(
             "{} lacks the models' training days ({} to {}): the baselines are fitted on them",
-            arguments.bars.bars.display(), span.training_start, span.training_end
+            arguments.bars.bars.display(),
+            span.training_start,
+            span.training_end
         );
     }
-    let report = judge(&champions, &policy, &assumptions, &span, &known, &unseen, &answers)?;
-    std::io::stdout().write_all(report.text()?.as_bytes()).context("failed to write to standard output")?;
+    let report = judge(
+        &champions,
+        &policy,
+        &assumptions,
+        &span,
+        &known,
+        &unseen,
+        &answers,
+    )?;
+    std::io::stdout()
+        .write_all(report.text()?.as_bytes())
+        .context("failed to write to standard output")?;
     if let Some(path) = &arguments.json {
         write_json(path, &report)?;
     }
@@ -78,7 +106,10 @@ impl Span {
         let seen_until = seen_until(lstm).max(seen_until(transformer));
         let calendar = calendar::nyse();
         let session = match from {
-            Some(from) => calendar.sessions(from, *calendar.coverage().end()).first().copied(),
+            Some(from) => calendar
+                .sessions(from, *calendar.coverage().end())
+                .first()
+                .copied(),
             None => calendar.next_open(seen_until),
         };
         let session = session.context("the calendar knows no session after the models' data")?;
@@ -90,8 +121,16 @@ impl Span {
             );
         }
         Ok(Self {
-            training_start: lstm.ranges.training.start.min(transformer.ranges.training.start),
-            training_end: lstm.ranges.training.end.max(transformer.ranges.training.end),
+            training_start: lstm
+                .ranges
+                .training
+                .start
+                .min(transformer.ranges.training.start),
+            training_end: lstm
+                .ranges
+                .training
+                .end
+                .max(transformer.ranges.training.end),
             seen_until,
             from: session.open,
         })
@@ -101,14 +140,22 @@ impl Span {
 /// The end of everything that had a say in a model, its labels' horizons included.
 fn seen_until(manifest: &Manifest) -> DateTime<Utc> {
     let ranges = &manifest.ranges;
-    let calibration = ranges.calibration.map_or(ranges.early_stopping.end, |range| range.end);
-    ranges.training.end.max(ranges.early_stopping.end).max(calibration)
+    let calibration = ranges
+        .calibration
+        .map_or(ranges.early_stopping.end, |range| range.end);
+    ranges
+        .training
+        .end
+        .max(ranges.early_stopping.end)
+        .max(calibration)
 }
 
 fn barriers(champions: &Champions) -> anyhow::Result<BarrierSettings> {
     let [lstm, transformer] = ModelKind::ALL.map(|kind| &champions.of(kind).manifest().labels);
     if lstm != transformer {
-        bail!("the two models were trained on different labels ({lstm} and {transformer}): they cannot be compared");
+        bail!(
+            "the two models were trained on different labels ({lstm} and {transformer}): they cannot be compared"
+        );
     }
     serde_json::from_value(lstm.clone()).context("the models' label settings cannot be read")
 }
@@ -129,11 +176,17 @@ struct Cases {
 
 impl Cases {
     fn features(&self) -> anyhow::Result<ArrayView2<'_, f64>> {
-        Ok(ArrayView2::from_shape((self.truth.len(), FEATURE_COUNT), &self.features)?)
+        Ok(ArrayView2::from_shape(
+            (self.truth.len(), FEATURE_COUNT),
+            &self.features,
+        )?)
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one step of a loop, named for the reader")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one step of a loop, named for the reader"
+)]
 fn collect(
     ticker: &Ticker,
     bars: &[Bar],
@@ -148,11 +201,17 @@ fn collect(
     let features = features::fold(bars);
     let mut said = said.iter().peekable();
     for (position, label) in labels.iter().enumerate() {
-        let (Some(features), Some(last)) = (&features[label.index], last_resolved(&labels, position)) else { continue };
+        let (Some(features), Some(last)) =
+            (&features[label.index], last_resolved(&labels, position))
+        else {
+            continue;
+        };
         let resolved = bars[label.touch_index].close_time();
         let cases = if label.start >= span.from {
             while said.next_if(|answer| answer.index < label.index).is_some() {}
-            let Some(answer) = said.next_if(|answer| answer.index == label.index) else { continue };
+            let Some(answer) = said.next_if(|answer| answer.index == label.index) else {
+                continue;
+            };
             answers.push(*answer);
             &mut *unseen
         } else if label.start >= span.training_start && resolved <= span.training_end {
@@ -165,8 +224,12 @@ fn collect(
         cases.starts.push(label.start);
         cases.truth.push(label.class());
         cases.last.push(last);
-        cases.features.extend(features.iter().map(|value| f64::from(*value)));
-        cases.returns.push(bars[label.index].close.get() * (1.0 + label.ret) / entry - 1.0);
+        cases
+            .features
+            .extend(features.iter().map(|value| f64::from(*value)));
+        cases
+            .returns
+            .push(bars[label.index].close.get() * (1.0 + label.ret) / entry - 1.0);
     }
     Ok(())
 }
@@ -174,7 +237,11 @@ fn collect(
 /// The class of the newest label before this one whose touch was known when this one began.
 fn last_resolved(labels: &[Label], position: usize) -> Option<Class> {
     let decided_at = labels[position].index;
-    labels[..position].iter().rev().find(|label| label.touch_index <= decided_at).map(Label::class)
+    labels[..position]
+        .iter()
+        .rev()
+        .find(|label| label.touch_index <= decided_at)
+        .map(Label::class)
 }
 
 /// Everything that is printed and written.
@@ -225,27 +292,69 @@ fn judge(
 ) -> anyhow::Result<Report> {
     let mut judged = Vec::new();
     for kind in ModelKind::ALL {
-        let probabilities: Vec<[f64; 3]> = answers.iter().map(|answer| answer.of(kind).to_array().map(f64::from)).collect();
-        let scores = score(&unseen.truth, &most_probable(&probabilities), &probabilities)?;
-        judged.push(Judged { name: kind.name(), baseline: false, scores });
+        let probabilities: Vec<[f64; 3]> = answers
+            .iter()
+            .map(|answer| answer.of(kind).to_array().map(f64::from))
+            .collect();
+        let scores = score(
+            &unseen.truth,
+            &most_probable(&probabilities),
+            &probabilities,
+        )?;
+        judged.push(Judged {
+            name: kind.name(),
+            baseline: false,
+            scores,
+        });
     }
     let prior = vec![ClassPrior::fit(&known.truth)?.probabilities(); unseen.truth.len()];
     let scores = score(&unseen.truth, &most_probable(&prior), &prior)?;
-    judged.push(Judged { name: "class prior", baseline: true, scores });
-    let pairs: Vec<_> = known.last.iter().copied().zip(known.truth.iter().copied()).collect();
+    judged.push(Judged {
+        name: "class prior",
+        baseline: true,
+        scores,
+    });
+    let pairs: Vec<_> = known
+        .last
+        .iter()
+        .copied()
+        .zip(known.truth.iter().copied())
+        .collect();
     let persistence = Persistence::fit(&pairs)?;
-    let probabilities: Vec<[f64; 3]> = unseen.last.iter().map(|last| persistence.probabilities(*last)).collect();
+    let probabilities: Vec<[f64; 3]> = unseen
+        .last
+        .iter()
+        .map(|last| persistence.probabilities(*last))
+        .collect();
     let scores = score(&unseen.truth, &unseen.last, &probabilities)?;
-    judged.push(Judged { name: "persistence", baseline: true, scores });
+    judged.push(Judged {
+        name: "persistence",
+        baseline: true,
+        scores,
+    });
     let linear = LinearModel::fit(known.features()?, &known.truth)?;
     let probabilities = linear.probabilities(unseen.features()?);
-    let scores = score(&unseen.truth, &most_probable(&probabilities), &probabilities)?;
-    judged.push(Judged { name: "linear", baseline: true, scores });
+    let scores = score(
+        &unseen.truth,
+        &most_probable(&probabilities),
+        &probabilities,
+    )?;
+    judged.push(Judged {
+        name: "linear",
+        baseline: true,
+        scores,
+    });
 
     let confirmed = confirmed(policy, assumptions, unseen, answers)?;
     let count = unseen.truth.len();
-    let share = |class: Class| unseen.truth.iter().filter(|truth| **truth == class).count() as f64 / count as f64;
-    let dates: BTreeSet<NaiveDate> = unseen.starts.iter().map(|start| start.date_naive()).collect();
+    let share = |class: Class| {
+        unseen.truth.iter().filter(|truth| **truth == class).count() as f64 / count as f64
+    };
+    let dates: BTreeSet<NaiveDate> = unseen
+        .starts
+        .iter()
+        .map(|start| start.date_naive())
+        .collect();
     let verdicts = verdicts(&judged, &confirmed);
     Ok(Report {
         lstm: champions.lstm.id().to_string(),
@@ -270,31 +379,52 @@ fn confirmed(
     unseen: &Cases,
     answers: &[Answer],
 ) -> anyhow::Result<Confirmed> {
-    let (mut signals, mut truth, mut predicted, mut probabilities) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut signals, mut truth, mut predicted, mut probabilities) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (case, answer) in answers.iter().enumerate() {
         let (ticker, start) = (unseen.tickers[case].clone(), unseen.starts[case]);
-        let direction = match confirm(policy, ticker, start, &answer.lstm, &answer.transformer).action {
-            Action::Buy => Class::Up,
-            Action::Sell => Class::Down,
-            Action::Hold => continue,
-        };
-        signals.push(Signal { direction, happened: unseen.truth[case], gross_return: unseen.returns[case] });
+        let direction =
+            match confirm(policy, ticker, start, &answer.lstm, &answer.transformer).action {
+                Action::Buy => Class::Up,
+                Action::Sell => Class::Down,
+                Action::Hold => continue,
+            };
+        signals.push(Signal {
+            direction,
+            happened: unseen.truth[case],
+            gross_return: unseen.returns[case],
+        });
         truth.push(unseen.truth[case]);
         predicted.push(direction);
-        probabilities.push(Class::ALL.map(|class| f64::from(answer.lstm.of(class) + answer.transformer.of(class)) / 2.0));
+        probabilities
+            .push(Class::ALL.map(|class| {
+                f64::from(answer.lstm.of(class) + answer.transformer.of(class)) / 2.0
+            }));
     }
-    let scores = if signals.is_empty() { None } else { Some(score(&truth, &predicted, &probabilities)?) };
-    Ok(Confirmed { signals: score_signals(&signals, answers.len(), assumptions.round_trip_cost_bps), scores })
+    let scores = if signals.is_empty() {
+        None
+    } else {
+        Some(score(&truth, &predicted, &probabilities)?)
+    };
+    Ok(Confirmed {
+        signals: score_signals(&signals, answers.len(), assumptions.round_trip_cost_bps),
+        scores,
+    })
 }
 
 /// What a reader should not have to find out alone.
 fn verdicts(judged: &[Judged], confirmed: &Confirmed) -> Vec<String> {
     let mut verdicts = Vec::new();
     let baselines = || judged.iter().filter(|other| other.baseline);
-    let best = baselines().min_by(|left, right| left.scores.log_loss.total_cmp(&right.scores.log_loss));
+    let best =
+        baselines().min_by(|left, right| left.scores.log_loss.total_cmp(&right.scores.log_loss));
     for network in judged.iter().filter(|judged| !judged.baseline) {
         let Some(best) = best else { continue };
-        let relation = if network.scores.log_loss < best.scores.log_loss { "beats" } else { "does NOT beat" };
+        let relation = if network.scores.log_loss < best.scores.log_loss {
+            "beats"
+        } else {
+            "does NOT beat"
+        };
         verdicts.push(format!(
             "{} {relation} the best baseline ({}) in log loss: {:.4} against {:.4}",
             network.name, best.name, network.scores.log_loss, best.scores.log_loss
@@ -302,12 +432,18 @@ fn verdicts(judged: &[Judged], confirmed: &Confirmed) -> Vec<String> {
     }
     let signals = &confirmed.signals;
     verdicts.push(if signals.signals == 0 {
-        "no signal was confirmed: the models never agreed on a direction with enough confidence".into()
+        "no signal was confirmed: the models never agreed on a direction with enough confidence"
+            .into()
     } else {
-        let relation = if signals.mean_net_return_bps > 0.0 { "earned" } else { "LOST" };
+        let relation = if signals.mean_net_return_bps > 0.0 {
+            "earned"
+        } else {
+            "LOST"
+        };
         format!(
             "confirmed signals {relation} {:.2} bp each after {:.1} bp of costs",
-            signals.mean_net_return_bps.abs(), signals.round_trip_cost_bps
+            signals.mean_net_return_bps.abs(),
+            signals.round_trip_cost_bps
         )
     });
     verdicts.push(
@@ -320,7 +456,11 @@ impl Report {
     fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         writeln!(text, "models: {}, {}", self.lstm, self.transformer)?;
-        writeln!(text, "seen until {}; judged on {} to {}", self.seen_until, self.from, self.to)?;
+        writeln!(
+            text,
+            "seen until {}; judged on {} to {}",
+            self.seen_until, self.from, self.to
+        )?;
         let [down, neutral, up] = self.class_shares.map(|share| share * 100.0);
         writeln!(
             text,
@@ -330,7 +470,17 @@ impl Report {
         writeln!(
             text,
             "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>7}",
-            "", "log loss", "brier", "ece", "macro F1", "MCC", "P down", "R down", "P neut", "P up", "R up"
+            "",
+            "log loss",
+            "brier",
+            "ece",
+            "macro F1",
+            "MCC",
+            "P down",
+            "R down",
+            "P neut",
+            "P up",
+            "R up"
         )?;
         for Judged { name, scores, .. } in &self.judged {
             line(&mut text, name, scores)?;
@@ -342,11 +492,26 @@ impl Report {
             .judged
             .iter()
             .map(|judged| (judged.name, &judged.scores.confusion))
-            .chain(self.confirmed.scores.iter().map(|scores| ("confirmed", &scores.confusion)))
+            .chain(
+                self.confirmed
+                    .scores
+                    .iter()
+                    .map(|scores| ("confirmed", &scores.confusion)),
+            )
         {
-            writeln!(text, "\n{name}: rows what happened, columns what was predicted (down, neutral, up)")?;
+            writeln!(
+                text,
+                "\n{name}: rows what happened, columns what was predicted (down, neutral, up)"
+            )?;
             for (class, row) in Class::ALL.iter().zip(confusion) {
-                writeln!(text, "  {:<8} {:>8} {:>8} {:>8}", class.name(), row[0], row[1], row[2])?;
+                writeln!(
+                    text,
+                    "  {:<8} {:>8} {:>8} {:>8}",
+                    class.name(),
+                    row[0],
+                    row[1],
+                    row[2]
+                )?;
             }
         }
         let signals = &self.confirmed.signals;

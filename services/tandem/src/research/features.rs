@@ -10,7 +10,11 @@ use crate::cli::FeaturesArguments;
 /// `tandem features`: the models' features, or the textbook indicators, of every bar.
 pub(crate) fn run(arguments: &FeaturesArguments) -> anyhow::Result<()> {
     let bars = super::read_bars(&arguments.bars.bars)?;
-    let columns = if arguments.indicators { indicator_columns(&bars) } else { feature_columns(&bars)? };
+    let columns = if arguments.indicators {
+        indicator_columns(&bars)
+    } else {
+        feature_columns(&bars)?
+    };
     Ok(write_table(&arguments.output.out, columns)?)
 }
 
@@ -21,7 +25,11 @@ fn feature_columns(bars: &BTreeMap<Ticker, Vec<Bar>>) -> anyhow::Result<Vec<Colu
         let mut stream = FeatureStream::new(calendar::nyse());
         for bar in bars {
             match stream.push(bar) {
-                Ok(Some(values)) => table.push(ticker, bar.start, values.iter().map(|value| Some(f64::from(*value)))),
+                Ok(Some(values)) => table.push(
+                    ticker,
+                    bar.start,
+                    values.iter().map(|value| Some(f64::from(*value))),
+                ),
                 // Warming up, or pre-market and after-hours trading, which the models never see.
                 Ok(None) | Err(StreamError::OutsideSession { .. }) => (),
                 Err(error) => return Err(error.into()),
@@ -51,10 +59,19 @@ struct Table {
 
 impl Table {
     fn new(width: usize) -> Self {
-        Self { tickers: Vec::new(), starts: Vec::new(), values: vec![Vec::new(); width] }
+        Self {
+            tickers: Vec::new(),
+            starts: Vec::new(),
+            values: vec![Vec::new(); width],
+        }
     }
 
-    fn push(&mut self, ticker: &Ticker, start: DateTime<Utc>, values: impl Iterator<Item = Option<f64>>) {
+    fn push(
+        &mut self,
+        ticker: &Ticker,
+        start: DateTime<Utc>,
+        values: impl Iterator<Item = Option<f64>>,
+    ) {
         self.tickers.push(ticker.to_string());
         self.starts.push(start);
         for (column, value) in self.values.iter_mut().zip(values) {
@@ -63,8 +80,14 @@ impl Table {
     }
 
     fn columns(self, names: &[&str]) -> Vec<Column> {
-        let keys = [Column::new("ticker", Values::Text(self.tickers)), Column::new("ts", Values::Time(self.starts))];
-        let values = names.iter().zip(self.values).map(|(name, values)| Column::new(*name, Values::Float(values)));
+        let keys = [
+            Column::new("ticker", Values::Text(self.tickers)),
+            Column::new("ts", Values::Time(self.starts)),
+        ];
+        let values = names
+            .iter()
+            .zip(self.values)
+            .map(|(name, values)| Column::new(*name, Values::Float(values)));
         keys.into_iter().chain(values).collect()
     }
 }

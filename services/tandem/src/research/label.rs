@@ -14,16 +14,27 @@ pub(crate) fn run(arguments: &LabelArguments) -> anyhow::Result<()> {
         tickers.extend(std::iter::repeat_n(ticker.to_string(), found.len()));
         labels.extend(found);
     }
-    let numbers = |value: fn(&labels::Label) -> f64| Values::Float(labels.iter().map(|label| Some(value(label))).collect());
+    let numbers = |value: fn(&labels::Label) -> f64| {
+        Values::Float(labels.iter().map(|label| Some(value(label))).collect())
+    };
     write_table(
         &arguments.output.out,
         vec![
             Column::new("ticker", Values::Text(tickers)),
-            Column::new("ts", Values::Time(labels.iter().map(|label| label.start).collect())),
+            Column::new(
+                "ts",
+                Values::Time(labels.iter().map(|label| label.start).collect()),
+            ),
             Column::new("target", numbers(|label| label.target)),
-            Column::new("first_touch", Values::Time(labels.iter().map(|label| label.first_touch).collect())),
+            Column::new(
+                "first_touch",
+                Values::Time(labels.iter().map(|label| label.first_touch).collect()),
+            ),
             Column::new("ret", numbers(|label| label.ret)),
-            Column::new("bin", Values::Integer(labels.iter().map(|label| i64::from(label.bin)).collect())),
+            Column::new(
+                "bin",
+                Values::Integer(labels.iter().map(|label| i64::from(label.bin)).collect()),
+            ),
         ],
     )?;
     Ok(())

@@ -34,10 +34,14 @@ impl Answer {
 pub(super) fn load(folder: &Path) -> anyhow::Result<Champions> {
     let file = folder.join(CHAMPIONS_FILE);
     if !file.is_file() {
-        bail!("{} is missing: --models wants a folder that `tandem train --out` wrote", file.display());
+        bail!(
+            "{} is missing: --models wants a folder that `tandem train --out` wrote",
+            file.display()
+        );
     }
     let champions = ChampionsFile::new(file).read()?;
-    Champions::load(folder, &champions).with_context(|| format!("the models in {} cannot be used", folder.display()))
+    Champions::load(folder, &champions)
+        .with_context(|| format!("the models in {} cannot be used", folder.display()))
 }
 
 /// Asks both networks, side by side, about every bar of one stock that has a full window and is wanted.
@@ -53,10 +57,20 @@ pub(super) fn answers(
     });
     let lstm = lstm.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let both = lstm.into_iter().zip(transformer?);
-    Ok(both.map(|((index, lstm), (_, transformer))| Answer { index, lstm, transformer }).collect())
+    Ok(both
+        .map(|((index, lstm), (_, transformer))| Answer {
+            index,
+            lstm,
+            transformer,
+        })
+        .collect())
 }
 
-fn ask(model: &Model, bars: &[Bar], wanted: impl Fn(&Bar) -> bool) -> anyhow::Result<Vec<(usize, Probabilities)>> {
+fn ask(
+    model: &Model,
+    bars: &[Bar],
+    wanted: impl Fn(&Bar) -> bool,
+) -> anyhow::Result<Vec<(usize, Probabilities)>> {
     let mut live = LiveTicker::new();
     let mut windows = Vec::with_capacity(BATCH * WINDOW * FEATURE_COUNT);
     let mut waiting = Vec::with_capacity(BATCH);

@@ -32,7 +32,10 @@ fn predict_bars(champions: &Champions, path: &Path) -> anyhow::Result<Vec<Column
             }
         }
     }
-    let keys = vec![Column::new("ticker", Values::Text(tickers)), Column::new("ts", Values::Time(starts))];
+    let keys = vec![
+        Column::new("ticker", Values::Text(tickers)),
+        Column::new("ts", Values::Time(starts)),
+    ];
     Ok(outputs.columns(keys))
 }
 
@@ -49,7 +52,12 @@ fn predict_windows(champions: &Champions, path: &Path) -> anyhow::Result<Vec<Col
     let windows: Vec<f32> = windows.iter().copied().collect();
     let (mut rows, mut outputs) = (Vec::new(), Outputs::default());
     for kind in ModelKind::ALL {
-        for (row, probabilities) in champions.of(kind).predict(&windows, count)?.into_iter().enumerate() {
+        for (row, probabilities) in champions
+            .of(kind)
+            .predict(&windows, count)?
+            .into_iter()
+            .enumerate()
+        {
             rows.push(row as i64);
             outputs.push(kind, probabilities);
         }
@@ -78,6 +86,9 @@ impl Outputs {
             .into_iter()
             .zip(self.probabilities)
             .map(|(class, values)| Column::new(class.name(), Values::Float(values)));
-        keys.into_iter().chain([model]).chain(probabilities).collect()
+        keys.into_iter()
+            .chain([model])
+            .chain(probabilities)
+            .collect()
     }
 }

@@ -35,7 +35,11 @@ impl Program {
         arguments: Vec<OsString>,
         environment: &[(&'static str, String)],
     ) -> Self {
-        Self { name, arguments, environment: environment.to_owned() }
+        Self {
+            name,
+            arguments,
+            environment: environment.to_owned(),
+        }
     }
 
     fn spawn(&self, output: Stdio, errors: Stdio) -> anyhow::Result<Child> {
@@ -97,7 +101,9 @@ async fn keep_running(program: Program, log: PathBuf, token: CancellationToken) 
         let began = Instant::now();
         match run_once(&program, &log, &token).await {
             Ok(()) if token.is_cancelled() => return,
-            Ok(()) => tracing::warn!(service = program.name, log = %log.display(), "ended, starting it again"),
+            Ok(()) => {
+                tracing::warn!(service = program.name, log = %log.display(), "ended, starting it again")
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::error!(service = program.name, log = %log.display(), error, "failed, starting it again");
@@ -134,11 +140,17 @@ async fn run_once(program: &Program, log: &Path, token: &CancellationToken) -> a
 async fn end(child: &mut Child, name: &str) {
     let Some(id) = child.id() else { return };
     // The standard library can only kill; every system's shell can ask politely.
-    let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status().await;
+    let asked = Command::new("sh")
+        .args(["-c", "kill -TERM \"$0\"", &id.to_string()])
+        .status()
+        .await;
     if !asked.as_ref().is_ok_and(std::process::ExitStatus::success) {
         tracing::warn!(service = name, ?asked, "failed to ask it to end");
     }
-    if tokio::time::timeout(END_TIMEOUT, child.wait()).await.is_err() {
+    if tokio::time::timeout(END_TIMEOUT, child.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!(service = name, "did not end in time, killing it");
         if let Err(error) = child.kill().await {
             tracing::error!(service = name, %error, "failed to kill it");

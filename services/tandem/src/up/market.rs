@@ -1,7 +1,4 @@
-use std::{
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,15 +22,24 @@ pub(super) struct Market {
 
 /// Waits for Ctrl-C; meanwhile skips the replay's nights and holds its clock at the end of the recording.
 pub(super) async fn watch(market: Option<&Market>, token: &CancellationToken) {
-    let Some(market) = market else { return token.cancelled().await };
+    let Some(market) = market else {
+        return token.cancelled().await;
+    };
     let mut clock = market.clock;
     loop {
         tokio::select! { () = token.cancelled() => return, () = tokio::time::sleep(LOOK) => () }
         let system = Utc::now();
-        let Some(next) = next_clock(clock, system, market.end, calendar::nyse()) else { continue };
+        let Some(next) = next_clock(clock, system, market.end, calendar::nyse()) else {
+            continue;
+        };
         match next.write(&market.clock_file) {
-            Ok(()) if next.started.is_none() => eprintln!("the recording is at its end: the market stands still"),
-            Ok(()) => eprintln!("the market is closed: skipping to {}", next.origin.format("%Y-%m-%d %H:%M UTC")),
+            Ok(()) if next.started.is_none() => {
+                eprintln!("the recording is at its end: the market stands still")
+            }
+            Ok(()) => eprintln!(
+                "the market is closed: skipping to {}",
+                next.origin.format("%Y-%m-%d %H:%M UTC")
+            ),
             Err(error) => {
                 tracing::error!(%error, file = %market.clock_file.display(), "failed to write the clock");
                 continue;
@@ -53,7 +59,11 @@ fn next_clock(
     clock.started?;
     let now = clock.at(system);
     if end.is_some_and(|end| now > end + AFTER_CLOSE) {
-        return Some(ReplayClock { origin: now, started: None, ..clock });
+        return Some(ReplayClock {
+            origin: now,
+            started: None,
+            ..clock
+        });
     }
     if calendar.session_at(now).is_some() || calendar.session_at(now - AFTER_CLOSE).is_some() {
         return None;
@@ -74,7 +84,14 @@ mod tests {
 
     fn clock_at(market: DateTime<Utc>) -> (ReplayClock, DateTime<Utc>) {
         let system = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap();
-        (ReplayClock { origin: market, speed: 60.0, started: Some(system) }, system)
+        (
+            ReplayClock {
+                origin: market,
+                speed: 60.0,
+                started: Some(system),
+            },
+            system,
+        )
     }
 
     #[test]
@@ -84,8 +101,15 @@ mod tests {
         assert_eq!(next_clock(clock, system, None, calendar::nyse()), None);
         let (clock, system) = clock_at(close + TimeDelta::minutes(4));
         let next = next_clock(clock, system, None, calendar::nyse()).unwrap();
-        assert_eq!(next.at(system), Utc.with_ymd_and_hms(2018, 3, 27, 13, 29, 0).unwrap());
-        assert_eq!(next_clock(next, system, None, calendar::nyse()), None, "it skips once");
+        assert_eq!(
+            next.at(system),
+            Utc.with_ymd_and_hms(2018, 3, 27, 13, 29, 0).unwrap()
+        );
+        assert_eq!(
+            next_clock(next, system, None, calendar::nyse()),
+            None,
+            "it skips once"
+        );
     }
 
     #[test]

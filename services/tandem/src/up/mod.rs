@@ -30,12 +30,16 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// What keeps the system from starting, with the remedy. A part that fails later is started again instead.
 pub(crate) fn run(arguments: UpArguments) -> anyhow::Result<()> {
-    tokio::runtime::Runtime::new().context("failed to start the async runtime")?.block_on(up(arguments))
+    tokio::runtime::Runtime::new()
+        .context("failed to start the async runtime")?
+        .block_on(up(arguments))
 }
 
 async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     service_kit::init_telemetry()?;
-    let token = Shutdown::on_signals().context("failed to listen for Ctrl-C")?.token();
+    let token = Shutdown::on_signals()
+        .context("failed to listen for Ctrl-C")?
+        .token();
     let api_address = free_address(arguments.port)?;
     let mut scenario = Scenario::choose(&arguments).await?;
     eprintln!("{}", scenario.announcement());
@@ -44,7 +48,8 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     let mut environment = scenario.environment(&database_url);
     environment.push(("TANDEM_API_ADDRESS", api_address.to_string()));
     let logs = scenario.folder.join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| format!("failed to create {}", logs.display()))?;
+    std::fs::create_dir_all(&logs)
+        .with_context(|| format!("failed to create {}", logs.display()))?;
 
     let mut services = Vec::new();
     let outcome = async {
@@ -53,29 +58,57 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
             // Every start of the simulator makes a new certificate: an old one must not be mistaken for it.
             let certificate = scenario.folder.join("simulator-ca.pem");
             match std::fs::remove_file(&certificate) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
                 _ => (),
             }
             environment.push(("TANDEM_VENDOR_ADDRESS", address.to_string()));
             environment.push(("TANDEM_VENDOR_CA", certificate.display().to_string()));
-            let program = Program::new("market-sim", simulator.arguments(address, &certificate), &environment);
+            let program = Program::new(
+                "market-sim",
+                simulator.arguments(address, &certificate),
+                &environment,
+            );
             services.push(Service::start(program, &logs, &token));
             answers(address, "market-sim", &logs, &token).await?;
         }
-        services.push(Service::start(Program::new("api", vec![], &environment), &logs, &token));
+        services.push(Service::start(
+            Program::new("api", vec![], &environment),
+            &logs,
+            &token,
+        ));
         answers(api_address, "api", &logs, &token).await?;
-        eprintln!("dashboard: http://{api_address} (logs in {})", logs.display());
+        eprintln!(
+            "dashboard: http://{api_address} (logs in {})",
+            logs.display()
+        );
 
-        Program::new("price-ingestor", vec!["--once".into()], &environment).run_to_end(&token).await?;
-        services.push(Service::start(Program::new("price-ingestor", vec![], &environment), &logs, &token));
+        Program::new("price-ingestor", vec!["--once".into()], &environment)
+            .run_to_end(&token)
+            .await?;
+        services.push(Service::start(
+            Program::new("price-ingestor", vec![], &environment),
+            &logs,
+            &token,
+        ));
         if scenario.has_champions()? {
             eprintln!("champions: as of the last start");
         } else {
             eprintln!("no champions yet: training both models on the bars so far");
-            let preset = if arguments.full_training { vec![] } else { vec!["--quick".into()] };
+            let preset = if arguments.full_training {
+                vec![]
+            } else {
+                vec!["--quick".into()]
+            };
             // Prices are worth showing without models, and the next start tries again.
-            match Program::new("trainer", preset, &environment).run_to_end(&token).await {
-                Err(error) if !error.is::<Interrupted>() => eprintln!("no models, so no analyses: {error:#}"),
+            match Program::new("trainer", preset, &environment)
+                .run_to_end(&token)
+                .await
+            {
+                Err(error) if !error.is::<Interrupted>() => {
+                    eprintln!("no models, so no analyses: {error:#}")
+                }
                 trained => trained?,
             }
         }
@@ -112,7 +145,12 @@ fn free_address(port: u16) -> anyhow::Result<SocketAddr> {
 }
 
 /// Waits until a part accepts connections.
-async fn answers(address: SocketAddr, name: &str, logs: &Path, token: &CancellationToken) -> anyhow::Result<()> {
+async fn answers(
+    address: SocketAddr,
+    name: &str,
+    logs: &Path,
+    token: &CancellationToken,
+) -> anyhow::Result<()> {
     let connect = async {
         while tokio::net::TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -132,7 +170,10 @@ fn sibling(name: &str) -> anyhow::Result<Arc<PathBuf>> {
     let own = std::env::current_exe().context("failed to find the path of this program")?;
     let path = own.with_file_name(name);
     if !path.is_file() {
-        bail!("{} is missing: build all of Tandem first (cargo build --workspace)", path.display());
+        bail!(
+            "{} is missing: build all of Tandem first (cargo build --workspace)",
+            path.display()
+        );
     }
     Ok(Arc::new(path))
 }

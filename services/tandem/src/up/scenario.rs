@@ -42,11 +42,17 @@ pub(super) enum Simulator {
 
 impl Simulator {
     pub(super) fn arguments(&self, listen: SocketAddr, certificate: &Path) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> =
-            vec!["--listen".into(), listen.to_string().into(), "--ca-out".into(), certificate.into()];
+        let mut arguments: Vec<OsString> = vec![
+            "--listen".into(),
+            listen.to_string().into(),
+            "--ca-out".into(),
+            certificate.into(),
+        ];
         match self {
             Self::Recorded { bars } => arguments.extend(["--bars".into(), bars.into()]),
-            Self::Generated { seed } => arguments.extend(["--seed".into(), seed.to_string().into()]),
+            Self::Generated { seed } => {
+                arguments.extend(["--seed".into(), seed.to_string().into()])
+            }
         }
         arguments
     }
@@ -65,7 +71,9 @@ impl Scenario {
         match yahoo_answers().await {
             Ok(()) => Self::live(arguments),
             Err(error) if arguments.live => {
-                bail!("the live market needs Yahoo, which does not answer ({error:#}); try --demo or --replay")
+                bail!(
+                    "the live market needs Yahoo, which does not answer ({error:#}); try --demo or --replay"
+                )
             }
             Err(error) => Self::generated(arguments, format!("Yahoo does not answer ({error:#})")),
         }
@@ -91,13 +99,19 @@ impl Scenario {
         let session = calendar::nyse()
             .previous_session(today)
             .with_context(|| format!("the calendar knows no session before {today}"))?;
-        let clock = held_clock(&folder, session.open + DEMO_LEAD, arguments.speed.unwrap_or(DEMO_SPEED))?;
+        let clock = held_clock(
+            &folder,
+            session.open + DEMO_LEAD,
+            arguments.speed.unwrap_or(DEMO_SPEED),
+        )?;
         Ok(Self {
             name,
             source: "simulated",
             reason,
             folder,
-            simulator: Some(Simulator::Generated { seed: arguments.seed }),
+            simulator: Some(Simulator::Generated {
+                seed: arguments.seed,
+            }),
             clock: Some(clock),
             end: None,
         })
@@ -105,9 +119,15 @@ impl Scenario {
 
     fn recorded(arguments: &UpArguments, bars: &Path) -> anyhow::Result<Self> {
         let file = bar_files::read_bars(bars)?;
-        let starts = || file.bars.values().filter_map(|bars| Some((bars.first()?.start, bars.last()?.close_time())));
-        let (Some(first), Some(end)) = (starts().map(|range| range.0).min(), starts().map(|range| range.1).max())
-        else {
+        let starts = || {
+            file.bars
+                .values()
+                .filter_map(|bars| Some((bars.first()?.start, bars.last()?.close_time())))
+        };
+        let (Some(first), Some(end)) = (
+            starts().map(|range| range.0).min(),
+            starts().map(|range| range.1).max(),
+        ) else {
             bail!("{} holds no bars", bars.display());
         };
         let from = arguments.from.unwrap_or_else(|| first.date_naive());
@@ -118,7 +138,13 @@ impl Scenario {
             .unwrap_or_default()
             .chars()
             .take_while(|character| *character != '.')
-            .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '_' })
+            .map(|character| {
+                if character.is_ascii_alphanumeric() {
+                    character.to_ascii_lowercase()
+                } else {
+                    '_'
+                }
+            })
             .take(30)
             .collect();
         let name = format!("replay_{stem}_{}", from.format("%Y%m%d"));
@@ -130,7 +156,9 @@ impl Scenario {
             source: "replay",
             reason: format!("{} ({})", bars.display(), file.report),
             folder,
-            simulator: Some(Simulator::Recorded { bars: absolute(bars)? }),
+            simulator: Some(Simulator::Recorded {
+                bars: absolute(bars)?,
+            }),
             clock: Some(clock),
             end: Some(end),
         })
@@ -143,7 +171,11 @@ impl Scenario {
             _ => "a simulated market (no real prices)",
         };
         let speed = self.clock.map_or_else(String::new, |clock| {
-            format!(", from {} at speed {}", clock.origin.format("%Y-%m-%d %H:%M UTC"), clock.speed)
+            format!(
+                ", from {} at speed {}",
+                clock.origin.format("%Y-%m-%d %H:%M UTC"),
+                clock.speed
+            )
         });
         format!("market: {market}{speed}: {}", self.reason)
     }
@@ -175,7 +207,9 @@ impl Scenario {
         let url = storage::ensure_database(&server, &name).await?;
         let pool = storage::connect(&DatabaseSettings::new(url.clone().into())).await?;
         storage::migrate(&pool).await?;
-        let newest = storage::bar_range(&pool).await?.map(|(_, last)| last + TimeDelta::seconds(domain::BAR_SECONDS));
+        let newest = storage::bar_range(&pool)
+            .await?
+            .map(|(_, last)| last + TimeDelta::seconds(domain::BAR_SECONDS));
         pool.close().await;
         if let (Some(clock), Some(newest)) = (&mut self.clock, newest) {
             clock.origin = clock.origin.max(newest);
@@ -185,17 +219,29 @@ impl Scenario {
     }
 
     pub(super) fn has_champions(&self) -> anyhow::Result<bool> {
-        let champions = model_registry::ChampionsFile::new(self.folder.join("model_config.json")).read()?;
+        let champions =
+            model_registry::ChampionsFile::new(self.folder.join("model_config.json")).read()?;
         Ok(champions.lstm.is_some() && champions.transformer.is_some())
     }
 
     /// Lets the time of a replayed market run from here on.
     pub(super) fn start_market(&self) -> anyhow::Result<Option<Market>> {
-        let Some(held) = self.clock else { return Ok(None) };
+        let Some(held) = self.clock else {
+            return Ok(None);
+        };
         let clock_file = self.folder.join("clock.json");
-        let clock = ReplayClock { started: Some(Utc::now()), ..held };
-        clock.write(&clock_file).with_context(|| format!("failed to write {}", clock_file.display()))?;
-        Ok(Some(Market { clock_file, clock, end: self.end }))
+        let clock = ReplayClock {
+            started: Some(Utc::now()),
+            ..held
+        };
+        clock
+            .write(&clock_file)
+            .with_context(|| format!("failed to write {}", clock_file.display()))?;
+        Ok(Some(Market {
+            clock_file,
+            clock,
+            end: self.end,
+        }))
     }
 
     /// Holds the replayed market where it is, so that the next start goes on from there.
@@ -205,23 +251,31 @@ impl Scenario {
         }
         let clock_file = self.folder.join("clock.json");
         let clock = ReplayClock::read(&clock_file)?;
-        ReplayClock { origin: clock.at(Utc::now()), started: None, ..clock }
-            .write(&clock_file)
-            .with_context(|| format!("failed to write {}", clock_file.display()))
+        ReplayClock {
+            origin: clock.at(Utc::now()),
+            started: None,
+            ..clock
+        }
+        .write(&clock_file)
+        .with_context(|| format!("failed to write {}", clock_file.display()))
     }
 }
 
 /// Whether Yahoo's chart endpoint can be reached; any answer counts, even a refusal.
 async fn yahoo_answers() -> anyhow::Result<()> {
     let client = reqwest::Client::builder().timeout(YAHOO_TIMEOUT).build()?;
-    client.get("https://query1.finance.yahoo.com/v8/finance/chart/AAPL").send().await.map_err(|error| {
-        // The innermost cause says it plainly ("connection refused"); the outer ones repeat the address.
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        anyhow::anyhow!("{cause}")
-    })?;
+    client
+        .get("https://query1.finance.yahoo.com/v8/finance/chart/AAPL")
+        .send()
+        .await
+        .map_err(|error| {
+            // The innermost cause says it plainly ("connection refused"); the outer ones repeat the address.
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            anyhow::anyhow!("{cause}")
+        })?;
     Ok(())
 }
 
@@ -231,12 +285,15 @@ fn opening(from: NaiveDate, end: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>>
         .sessions(from, end.date_naive())
         .first()
         .map(|session| session.open)
-        .with_context(|| format!("the recording ends before {from} (at {end}): choose an earlier --from"))
+        .with_context(|| {
+            format!("the recording ends before {from} (at {end}): choose an earlier --from")
+        })
 }
 
 fn state_folder(state_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let folder = absolute(state_dir)?.join(name);
-    std::fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("failed to create {}", folder.display()))?;
     Ok(folder)
 }
 
@@ -247,29 +304,52 @@ fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
 /// The market's clock, standing still: where the last run ended, else at `origin`.
 fn held_clock(folder: &Path, origin: DateTime<Utc>, speed: f64) -> anyhow::Result<ReplayClock> {
     let file = folder.join("clock.json");
-    let origin = if file.exists() { ReplayClock::read(&file)?.origin } else { origin };
-    let clock = ReplayClock { origin, speed, started: None };
-    clock.write(&file).with_context(|| format!("failed to write {}", file.display()))?;
+    let origin = if file.exists() {
+        ReplayClock::read(&file)?.origin
+    } else {
+        origin
+    };
+    let clock = ReplayClock {
+        origin,
+        speed,
+        started: None,
+    };
+    clock
+        .write(&file)
+        .with_context(|| format!("failed to write {}", file.display()))?;
     Ok(ReplayClock::read(&file)?)
 }
 
 /// The settings for a recording: the common ones, with the recording's tickers.
-fn write_settings<'a>(folder: &Path, tickers: impl Iterator<Item = &'a Ticker>) -> anyhow::Result<()> {
+fn write_settings<'a>(
+    folder: &Path,
+    tickers: impl Iterator<Item = &'a Ticker>,
+) -> anyhow::Result<()> {
     let common = service_kit::config_path();
-    let text = std::fs::read_to_string(&common).with_context(|| format!("failed to read {}", common.display()))?;
+    let text = std::fs::read_to_string(&common)
+        .with_context(|| format!("failed to read {}", common.display()))?;
     let mut settings: toml::Table =
         toml::from_str(&text).with_context(|| format!("{} is not valid TOML", common.display()))?;
     let known: Universe = service_kit::load_settings("universe")?;
     let tickers = tickers
         .map(|ticker| {
-            known.tickers.iter().find(|listing| listing.ticker == *ticker).cloned().unwrap_or_else(|| Listing {
-                ticker: ticker.clone(),
-                name: ticker.to_string(),
-                sector: String::new(),
-            })
+            known
+                .tickers
+                .iter()
+                .find(|listing| listing.ticker == *ticker)
+                .cloned()
+                .unwrap_or_else(|| Listing {
+                    ticker: ticker.clone(),
+                    name: ticker.to_string(),
+                    sector: String::new(),
+                })
         })
         .collect();
-    settings.insert("universe".into(), toml::Value::try_from(Universe { tickers })?);
+    settings.insert(
+        "universe".into(),
+        toml::Value::try_from(Universe { tickers })?,
+    );
     let path = folder.join("tandem.toml");
-    std::fs::write(&path, toml::to_string(&settings)?).with_context(|| format!("failed to write {}", path.display()))
+    std::fs::write(&path, toml::to_string(&settings)?)
+        .with_context(|| format!("failed to write {}", path.display()))
 }

@@ -19,7 +19,11 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
             .map(|dependency| dependency.name.clone())
             .collect()
     };
-    metadata.packages.iter().map(|package| (package.name.to_string(), normal(package))).collect()
+    metadata
+        .packages
+        .iter()
+        .map(|package| (package.name.to_string(), normal(package)))
+        .collect()
 }
 
 /// Everything a crate reaches within the workspace.
@@ -27,7 +31,10 @@ fn reach(crates: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<St
     let mut reached = BTreeSet::new();
     let mut open = vec![from.to_owned()];
     while let Some(name) = open.pop() {
-        for dependency in crates[&name].iter().filter(|dependency| crates.contains_key(*dependency)) {
+        for dependency in crates[&name]
+            .iter()
+            .filter(|dependency| crates.contains_key(*dependency))
+        {
             if reached.insert(dependency.clone()) {
                 open.push(dependency.clone());
             }
@@ -50,8 +57,14 @@ fn heavy_libraries_have_one_home_each() {
     assert_eq!(users(&crates, |name| name == "sqlx"), ["storage"]);
     assert_eq!(users(&crates, |name| name == "burn"), ["training"]);
     assert_eq!(users(&crates, |name| name == "polars"), ["bar-files"]);
-    assert_eq!(users(&crates, |name| name.starts_with("tract")), ["inference", "tflite-export"]);
-    assert_eq!(users(&crates, |name| name == "yahoo_finance_api"), ["market-data"]);
+    assert_eq!(
+        users(&crates, |name| name.starts_with("tract")),
+        ["inference", "tflite-export"]
+    );
+    assert_eq!(
+        users(&crates, |name| name == "yahoo_finance_api"),
+        ["market-data"]
+    );
 }
 
 #[test]
@@ -69,22 +82,44 @@ fn the_day_never_reaches_the_night() {
 fn ingestors_know_nothing_of_who_reads() {
     let crates = dependencies();
     let reached = reach(&crates, "price-ingestor");
-    for reader in ["features", "labels", "inference", "training", "model-registry", "api"] {
+    for reader in [
+        "features",
+        "labels",
+        "inference",
+        "training",
+        "model-registry",
+        "api",
+    ] {
         assert!(!reached.contains(reader), "price-ingestor reaches {reader}");
     }
 }
 
 #[test]
 fn the_simulator_is_known_to_nobody_but_tests() {
-    assert_eq!(users(&dependencies(), |name| name == "market-sim"), Vec::<&str>::new());
+    assert_eq!(
+        users(&dependencies(), |name| name == "market-sim"),
+        Vec::<&str>::new()
+    );
 }
 
 #[test]
 fn pure_crates_do_no_io() {
     let crates = dependencies();
-    let io = ["tokio", "reqwest", "sqlx", "axum", "polars", "service-kit", "storage", "tracing-subscriber"];
+    let io = [
+        "tokio",
+        "reqwest",
+        "sqlx",
+        "axum",
+        "polars",
+        "service-kit",
+        "storage",
+        "tracing-subscriber",
+    ];
     for pure in ["domain", "calendar", "features", "labels", "evaluation"] {
-        let named: Vec<&str> = io.into_iter().filter(|name| crates[pure].contains(*name)).collect();
+        let named: Vec<&str> = io
+            .into_iter()
+            .filter(|name| crates[pure].contains(*name))
+            .collect();
         assert!(named.is_empty(), "{pure} names {named:?}");
     }
 }
@@ -96,12 +131,28 @@ fn pure_crates_never_read_the_clock_or_the_disk() {
         let mut open = vec![std::path::PathBuf::from(root).join(pure).join("src")];
         while let Some(path) = open.pop() {
             if path.is_dir() {
-                open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                open.extend(
+                    std::fs::read_dir(&path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            for forbidden in ["Utc::now", "Local::now", "SystemTime::now", "Instant::now", "std::fs", "std::env", "std::net"] {
-                assert!(!text.contains(forbidden), "{} names {forbidden}: callers pass as_of and data", path.display());
+            for forbidden in [
+                "Utc::now",
+                "Local::now",
+                "SystemTime::now",
+                "Instant::now",
+                "std::fs",
+                "std::env",
+                "std::net",
+            ] {
+                assert!(
+                    !text.contains(forbidden),
+                    "{} names {forbidden}: callers pass as_of and data",
+                    path.display()
+                );
             }
         }
     }
@@ -109,8 +160,15 @@ fn pure_crates_never_read_the_clock_or_the_disk() {
 
 #[test]
 fn every_crate_stands_on_the_map() {
-    let map = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/README.md")).unwrap();
+    let map = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../crates/README.md"
+    ))
+    .unwrap();
     for name in dependencies().keys() {
-        assert!(map.contains(&format!("`{name}`")), "crates/README.md does not name `{name}`");
+        assert!(
+            map.contains(&format!("`{name}`")),
+            "crates/README.md does not name `{name}`"
+        );
     }
 }

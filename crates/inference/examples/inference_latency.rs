@@ -1,7 +1,7 @@
 //! Measures how long the models take and prints it as JSON:
 //!
-//! `latency --random DIR` writes two random models of the usual size below DIR and measures them, so that another
-//! runtime can be measured on the same files; `latency LSTM_DIR TRANSFORMER_DIR` measures two artifacts.
+//! `inference_latency --random DIR` writes two random models of the usual size below DIR and measures them, so that another
+//! runtime can be measured on the same files; `inference_latency LSTM_DIR TRANSFORMER_DIR` measures two artifacts.
 
 use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc, time::Instant};
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             lstm: Arc::new(Model::load(Path::new(lstm))?),
             transformer: Arc::new(Model::load(Path::new(transformer))?),
         },
-        _ => return Err("usage: latency --random DIR | latency LSTM_DIR TRANSFORMER_DIR".into()),
+        _ => return Err("usage: inference_latency --random DIR | inference_latency LSTM_DIR TRANSFORMER_DIR".into()),
     };
     let live = (0..20).map(testing::ready_ticker).collect::<Vec<_>>();
     let mut results: BTreeMap<&str, BTreeMap<String, Latency>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Training speed of both networks in windows a second (gathering the batch, forward, backward and optimizer step), as
 //! one JSON object on standard output. `RAYON_NUM_THREADS` sets the threads.
 //!
-//! `cargo run -p training --example throughput -- [BATCH [STEPS]]`
+//! `cargo run -p training --example training_throughput -- [BATCH [STEPS]]`
 
 #![expect(
     clippy::print_stdout,

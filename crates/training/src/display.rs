@@ -4,22 +4,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::Progress;
 use domain::ModelKind;
 use indicatif::{ProgressBar, ProgressStyle};
-use training::Progress;
 
 /// Where no terminal shows a bar, a line this often and at the end of each pass.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 
-/// Shows how a training goes: a bar on a terminal, log lines elsewhere.
-pub(crate) struct Display {
+/// Shows how a training goes: a bar on a terminal, log lines elsewhere. Give it what [`crate::train`] reports.
+#[derive(Debug)]
+pub struct ProgressDisplay {
     kind: ModelKind,
     bar: Option<ProgressBar>,
     last_line: Cell<Instant>,
 }
 
-impl Display {
-    pub(crate) fn new(kind: ModelKind) -> Self {
+impl ProgressDisplay {
+    /// For the training of one network.
+    pub fn new(kind: ModelKind) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix:11} {wide_bar} {msg}");
             // The template is a constant; indicatif's own bar would do as well.
@@ -34,7 +36,8 @@ impl Display {
         }
     }
 
-    pub(crate) fn show(&self, progress: &Progress) {
+    /// Shows where it stands.
+    pub fn show(&self, progress: &Progress) {
         let left = progress.remaining.as_secs();
         if let Some(bar) = &self.bar {
             bar.set_length((progress.epochs * progress.batches) as u64);
@@ -67,7 +70,8 @@ impl Display {
         }
     }
 
-    pub(crate) fn finish(&self) {
+    /// Clears the bar.
+    pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

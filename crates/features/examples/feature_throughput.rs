@@ -1,7 +1,7 @@
 //! How fast features are computed, on one core, as one line of JSON:
 //!
 //! ```text
-//! throughput BARS.csv.gz
+//! feature_throughput BARS.csv.gz
 //! ```
 //!
 //! The file has the columns `ticker, ts, open, high, low, close, volume`. `bars_per_second` folds each ticker's
@@ -19,7 +19,7 @@ use flate2::read::GzDecoder;
 const ROUNDS: usize = 7;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args().nth(1).ok_or("usage: throughput BARS.csv.gz")?;
+    let path = env::args().nth(1).ok_or("usage: feature_throughput BARS.csv.gz")?;
     let tickers = read(&path)?;
     let bars: usize = tickers.values().map(Vec::len).sum();
 

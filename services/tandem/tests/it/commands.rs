@@ -1,0 +1,325 @@
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+/// Runs `tandem` with the project's settings and a training that takes seconds.
+fn tandem(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(arguments)
+        .env(
+            "TANDEM_CONFIG",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/tandem.toml"),
+        )
+        .env("TANDEM__TRAINING__EPOCHS", "2")
+        .env("TANDEM__TRAINING__WINDOWS_PER_EPOCH", "512")
+        .env("TANDEM__TRAINING__VALIDATION_WINDOWS", "256")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap()
+}
+
+fn written(arguments: &[&str]) -> String {
+    let output = tandem(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tandem {arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let output = tandem(arguments);
+    assert!(!output.status.success(), "tandem {arguments:?} succeeded");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!message.contains("panicked"), "{message}");
+    message
+}
+
+/// The folder of reference data, or a plain word that its test is skipped.
+fn shared(name: &str) -> Option<String> {
+    let folder = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let path = folder.join(name);
+    if !path.exists() {
+        eprintln!(
+            "skipped: {} is absent (set TANDEM_SHARED_DIR)",
+            path.display()
+        );
+        return None;
+    }
+    Some(path.to_string_lossy().into_owned())
+}
+
+fn golden(name: &str) -> Option<String> {
+    let path = shared(name)?;
+    let unpacked = Command::new("gzip").args(["-dc", &path]).output().unwrap();
+    Some(String::from_utf8(unpacked.stdout).unwrap())
+}
+
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().skip(1).map(|line| line.split(',').collect())
+}
+
+fn close(ours: &str, theirs: &str, tolerance: f64) -> bool {
+    let (ours, theirs): (f64, f64) = (ours.parse().unwrap(), theirs.parse().unwrap());
+    (ours - theirs).abs() <= tolerance * theirs.abs().max(1e-3)
+}
+
+#[test]
+fn calendar_equals_the_reference() {
+    let Some(golden) = golden("golden/nyse_sessions_2005_2027.csv.gz") else {
+        return;
+    };
+    let last = golden.lines().last().unwrap().split(',').next().unwrap();
+    assert_eq!(
+        written(&["calendar", "--from", "2005-01-01", "--to", last]),
+        golden
+    );
+}
+
+#[test]
+fn label_equals_the_reference_on_closes() {
+    let (Some(bars), Some(golden)) = (
+        shared("data/bars_1m/us20_2018-02-16_2018-03-29.csv.gz"),
+        golden("golden/triple_barrier_mlfinpy.csv.gz"),
+    ) else {
+        return;
+    };
+    let labels = written(&[
+        "label",
+        "--bars",
+        &bars,
+        "--path",
+        "close",
+        "--horizon",
+        "30",
+        "--target-span",
+        "60",
+        "--profit",
+        "1",
+        "--stop",
+        "1",
+    ]);
+    assert!(labels.starts_with("ticker,ts,target,first_touch,ret,bin\n"));
+    // The reference knows 1,950 bars: its last labels are cut where ours go on.
+    for (ours, theirs) in rows(&labels)
+        .filter(|row| row[0] == "AAPL")
+        .zip(rows(&golden))
+    {
+        assert_eq!(
+            [ours[1], ours[3], ours[5]],
+            [theirs[0], theirs[2], theirs[4]]
+        );
+        assert!(
+            close(ours[2], theirs[1], 1e-9) && close(ours[4], theirs[3], 1e-6),
+            "{ours:?} {theirs:?}"
+        );
+    }
+}
+
+#[test]
+fn indicators_carry_the_reference_names() {
+    let (Some(bars), Some(golden)) = (
+        shared("data/bars_1m/us20_2018-02-16_2018-03-29.csv.gz"),
+        golden("golden/indicators_talib.csv.gz"),
+    ) else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("indicators.csv");
+    written(&[
+        "features",
+        "--indicators",
+        "--bars",
+        &bars,
+        "--out",
+        &out.to_string_lossy(),
+    ]);
+    let ours = std::fs::read_to_string(out).unwrap();
+    let names: Vec<&str> = golden.lines().next().unwrap().split(',').skip(7).collect();
+    assert_eq!(
+        ours.lines()
+            .next()
+            .unwrap()
+            .split(',')
+            .skip(2)
+            .collect::<Vec<_>>(),
+        names
+    );
+    let apple = |row: &Vec<&str>| row[0] == "AAPL";
+    let (ours, theirs): (Vec<_>, Vec<_>) = (
+        rows(&ours).filter(apple).collect(),
+        rows(&golden).filter(apple).collect(),
+    );
+    let rsi = names.iter().position(|name| *name == "rsi_14").unwrap();
+    for (ours, theirs) in ours.iter().zip(&theirs).skip(400) {
+        assert!(
+            close(ours[2 + rsi], theirs[7 + rsi], 1e-8),
+            "{ours:?} {theirs:?}"
+        );
+    }
+}
+
+/// Three invented stocks on the sessions of spring 2018; returns the file.
+fn market(folder: &Path) -> String {
+    let sessions =
+        calendar::nyse().sessions("2018-03-01".parse().unwrap(), "2018-03-29".parse().unwrap());
+    let mut text = String::from("ticker,ts,open,high,low,close,volume\n");
+    let mut seed = 7_u64;
+    let mut draw = || {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as f64 / f64::from(u32::MAX >> 1) - 0.5
+    };
+    for ticker in ["AAA", "BBB", "CCC"] {
+        let mut price = 100.0;
+        for session in sessions {
+            price *= 1.0 + 0.01 * draw();
+            for minute in 0..session.minutes() {
+                let start = session.open + chrono::TimeDelta::minutes(i64::from(minute));
+                let (open, close) = (price, price * (1.0 + 0.002 * draw()));
+                let (high, low) = (open.max(close) * 1.0003, open.min(close) * 0.9997);
+                let volume = 1_000.0 + 800.0 * draw();
+                let ts = start.format("%Y-%m-%dT%H:%M:%SZ");
+                writeln!(
+                    text,
+                    "{ticker},{ts},{open},{high},{low},{close},{volume:.0}"
+                )
+                .unwrap();
+                price = close;
+            }
+        }
+    }
+    let path = folder.join("market.csv");
+    std::fs::write(&path, text).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn models_are_trained_asked_and_judged_on_what_they_have_not_seen() {
+    let folder = TempDir::new().unwrap();
+    let bars = market(folder.path());
+    let models = folder.path().join("models").to_string_lossy().into_owned();
+    let until = "2018-03-23T00:00:00Z";
+    written(&[
+        "train", "--bars", &bars, "--until", until, "--seed", "3", "--out", &models,
+    ]);
+
+    let out = folder
+        .path()
+        .join("predictions.csv")
+        .to_string_lossy()
+        .into_owned();
+    written(&[
+        "predict", "--models", &models, "--bars", &bars, "--out", &out,
+    ]);
+    let predictions = std::fs::read_to_string(out).unwrap();
+    assert!(predictions.starts_with("ticker,ts,model,down,neutral,up\n"));
+    let sums_to_one = |row: &Vec<&str>| {
+        (row[3..]
+            .iter()
+            .map(|value| value.parse::<f64>().unwrap())
+            .sum::<f64>()
+            - 1.0)
+            .abs()
+            < 1e-5
+    };
+    assert!(rows(&predictions).count() > 10_000 && rows(&predictions).all(|row| sums_to_one(&row)));
+
+    let json = folder
+        .path()
+        .join("report.json")
+        .to_string_lossy()
+        .into_owned();
+    let text = written(&[
+        "evaluate", "--models", &models, "--bars", &bars, "--json", &json,
+    ]);
+    for name in [
+        "lstm",
+        "transformer",
+        "class prior",
+        "persistence",
+        "linear",
+        "confirmed signals",
+    ] {
+        assert!(text.contains(name), "{name} is missing in:\n{text}");
+    }
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(report["sessions"], 5);
+    assert!(report["from"].as_str().unwrap() >= report["seen_until"].as_str().unwrap());
+    // Invented prices hold nothing to learn: the networks may not look much better than the prior.
+    let log_loss = |index: usize| report["judged"][index]["log_loss"].as_f64().unwrap();
+    assert!(
+        log_loss(0) > log_loss(2) - 0.01 && log_loss(1) > log_loss(2) - 0.01,
+        "{report}"
+    );
+
+    let message = refused(&[
+        "evaluate",
+        "--models",
+        &models,
+        "--bars",
+        &bars,
+        "--from",
+        "2018-03-20",
+    ]);
+    assert!(
+        message.contains("have seen bars until") && message.contains("prove nothing"),
+        "{message}"
+    );
+}
+
+#[test]
+fn bad_input_is_named_with_the_remedy() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(path("columns.csv"), "date,open,close\n2018-03-26,1,2\n").unwrap();
+    let message = refused(&["features", "--bars", &path("columns.csv")]);
+    assert!(
+        message.contains("columns.csv") && message.contains("ticker, ts"),
+        "{message}"
+    );
+
+    let header = "ticker,ts,open,high,low,close,volume\n";
+    std::fs::write(
+        path("few.csv"),
+        format!("{header}AAPL,2018-03-26T13:30:00Z,1,2,1,2,5\n"),
+    )
+    .unwrap();
+    let message = refused(&[
+        "train",
+        "--bars",
+        &path("few.csv"),
+        "--out",
+        &path("models"),
+    ]);
+    assert!(message.contains("too little data"), "{message}");
+
+    let message = refused(&[
+        "predict",
+        "--models",
+        &path("nothing"),
+        "--bars",
+        &path("few.csv"),
+    ]);
+    assert!(message.contains("tandem train --out"), "{message}");
+    std::fs::create_dir(path("broken")).unwrap();
+    std::fs::write(path("broken/model_config.json"), "{\"lstm\": ").unwrap();
+    let message = refused(&[
+        "predict",
+        "--models",
+        &path("broken"),
+        "--bars",
+        &path("few.csv"),
+    ]);
+    assert!(message.contains("model_config.json"), "{message}");
+
+    let message = refused(&["calendar", "--from", "1999-01-01", "--to", "2018-01-01"]);
+    assert!(message.contains("1999-01-01"), "{message}");
+}
