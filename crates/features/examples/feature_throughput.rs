@@ -19,7 +19,9 @@ use flate2::read::GzDecoder;
 const ROUNDS: usize = 7;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args().nth(1).ok_or("usage: feature_throughput BARS.csv.gz")?;
+    let path = env::args()
+        .nth(1)
+        .ok_or("usage: feature_throughput BARS.csv.gz")?;
     let tickers = read(&path)?;
     let bars: usize = tickers.values().map(Vec::len).sum();
 

@@ -29,7 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             lstm: Arc::new(Model::load(Path::new(lstm))?),
             transformer: Arc::new(Model::load(Path::new(transformer))?),
         },
-        _ => return Err("usage: inference_latency --random DIR | inference_latency LSTM_DIR TRANSFORMER_DIR".into()),
+        _ => return Err(
+            "usage: inference_latency --random DIR | inference_latency LSTM_DIR TRANSFORMER_DIR"
+                .into(),
+        ),
     };
     let live = (0..20).map(testing::ready_ticker).collect::<Vec<_>>();
     let mut results: BTreeMap<&str, BTreeMap<String, Latency>> = BTreeMap::new();
