@@ -28,11 +28,13 @@ COPY scripts/docker/nginx.conf /etc/nginx/conf.d/default.conf
 COPY --from=frontend /src/out /usr/share/nginx/html
 
 FROM debian:bookworm-slim AS services
-# curl asks the services for their health.
+# curl asks the services for their health. cron reads its schedule in the local time zone, and that is the market's; the
+# services themselves work in UTC.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates cron curl \
+    && apt-get install -y --no-install-recommends ca-certificates cron curl tzdata \
     && rm -rf /var/lib/apt/lists/* \
+    && ln -sf /usr/share/zoneinfo/America/New_York /etc/localtime \
     && groupadd --system --gid 10001 tandem \
     && useradd --system --create-home --home-dir /var/lib/tandem --uid 10001 --gid tandem tandem \
     && install -d -o tandem -g tandem /var/lib/tandem/models /var/lib/tandem/config

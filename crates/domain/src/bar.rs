@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{InvalidPrice, Price, Ticker};
+use crate::{InvalidPrice, Price};
 
 /// Length of a bar in seconds. Tandem works on one-minute bars throughout.
 pub const BAR_SECONDS: i64 = 60;
@@ -24,16 +24,6 @@ pub struct Bar {
     pub close: Price,
     /// Shares traded.
     pub volume: u64,
-}
-
-/// A bar and whose it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TickerBar {
-    /// Whose bar.
-    pub ticker: Ticker,
-    /// The bar.
-    #[serde(flatten)]
-    pub bar: Bar,
 }
 
 /// Why a vendor's row is no bar. The row belongs into quarantine with this reason.

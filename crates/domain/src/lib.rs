@@ -7,7 +7,7 @@ mod recommendation;
 mod ticker;
 mod universe;
 
-pub use bar::{BAR_SECONDS, Bar, BarFault, TickerBar};
+pub use bar::{BAR_SECONDS, Bar, BarFault};
 pub use prediction::{
     Class, InvalidModelId, InvalidModelKind, InvalidProbabilities, ModelId, ModelKind, Prediction,
     Probabilities,

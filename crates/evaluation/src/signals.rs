@@ -45,7 +45,9 @@ pub fn score_signals(signals: &[Signal], cases: usize, round_trip_cost_bps: f64)
         Class::Down => -signal.gross_return,
         Class::Neutral => 0.0,
     };
-    let mean_return_bps = signals.iter().map(directed).sum::<f64>() / count.max(1) as f64 * 1e4;
+    // An empty sum of floats is -0.
+    let mean_return_bps =
+        (signals.iter().map(directed).sum::<f64>() + 0.0) / count.max(1) as f64 * 1e4;
     SignalScores {
         signals: count,
         coverage: count as f64 / cases.max(1) as f64,

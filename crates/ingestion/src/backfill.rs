@@ -64,6 +64,11 @@ impl Ingestor {
     /// [`IngestError::Storage`] when the database is lost.
     pub async fn backfill(&mut self) -> Result<BackfillReport, IngestError> {
         let mut rests = self.missing();
+        for rest in &rests {
+            if let Some(state) = self.book.tickers.get_mut(rest.place) {
+                state.owes_history = true;
+            }
+        }
         let total = rests.iter().map(|rest| rest.periods.len()).sum();
         let mut report = BackfillReport::default();
         let mut progress = Progress::start(total);
@@ -90,7 +95,11 @@ impl Ingestor {
                         rest.attempts = 0;
                         report.requests += 1;
                         done += 1;
-                        return !rest.periods.is_empty();
+                        let more = !rest.periods.is_empty();
+                        if let Some(state) = self.book.tickers.get_mut(rest.place) {
+                            state.owes_history = more;
+                        }
+                        return more;
                     }
                     Some(Failure::Passing) if rest.attempts + 1 < ATTEMPTS => {
                         rest.attempts += 1;
@@ -126,7 +135,7 @@ impl Ingestor {
         let oldest = now - age;
         let states = self.book.tickers.iter().enumerate();
         states
-            .filter(|(_, state)| !state.is_unknown())
+            .filter(|(_, state)| state.may_be_known(now))
             .map(|(place, state)| {
                 let next = state
                     .last_start

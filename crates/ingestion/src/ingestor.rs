@@ -79,6 +79,8 @@ pub(crate) struct TickerState {
     steps: StepGuard,
     forming: Option<Price>,
     unknown_until: Option<DateTime<Utc>>,
+    /// The last backfill left sessions out. Polls pass it over: bars of today would hide the hole for good.
+    pub(crate) owes_history: bool,
     /// The last trouble that was logged.
     complaint: Option<String>,
 }
@@ -133,6 +135,7 @@ impl Ingestor {
                 steps: bars.last().map(StepGuard::at).unwrap_or_default(),
                 forming: None,
                 unknown_until: None,
+                owes_history: false,
                 complaint: None,
             })
             .collect();
@@ -196,9 +199,7 @@ impl Ingestor {
             .map_or(now - TimeDelta::days(1), |session| session.open);
         let states = self.book.tickers.iter().enumerate();
         states
-            .filter(|(_, state)| {
-                state.unknown_until.is_none_or(|until| until <= now) && wanted(state)
-            })
+            .filter(|(_, state)| !state.owes_history && state.may_be_known(now) && wanted(state))
             .map(|(place, state)| {
                 let next = state.last_start.map_or(opened, |last| last - overlap);
                 Job {
@@ -497,6 +498,11 @@ impl TickerState {
             _ if error.is_retryable() => Failure::Passing,
             _ => Failure::Lasting,
         }
+    }
+
+    /// Whether it is worth asking for: the vendor may have been wrong about a ticker it does not know.
+    pub(crate) fn may_be_known(&self, now: DateTime<Utc>) -> bool {
+        self.unknown_until.is_none_or(|until| until <= now)
     }
 
     pub(crate) fn is_unknown(&self) -> bool {

@@ -44,7 +44,58 @@ impl Default for BarrierSettings {
     }
 }
 
+/// A setting that makes no labels.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("setting labels.{field} is {value}: expected {expected}")]
+pub struct InvalidBarriers {
+    field: &'static str,
+    value: f64,
+    expected: &'static str,
+}
+
 impl BarrierSettings {
+    /// Checks settings read from a file or a command line.
+    ///
+    /// # Errors
+    /// [`InvalidBarriers`] names the first field that is out of range.
+    pub fn check(&self) -> Result<(), InvalidBarriers> {
+        let field = |field, value: f64, valid, expected| match valid {
+            true => Ok(()),
+            false => Err(InvalidBarriers {
+                field,
+                value,
+                expected,
+            }),
+        };
+        let size = |value: usize| (1..=10_000).contains(&value);
+        field(
+            "horizon",
+            self.horizon as f64,
+            size(self.horizon),
+            "1 to 10000 bars",
+        )?;
+        field(
+            "target_span",
+            self.target_span as f64,
+            size(self.target_span),
+            "1 to 10000 bars",
+        )?;
+        field(
+            "profit",
+            self.profit,
+            self.profit.is_finite(),
+            "a finite number",
+        )?;
+        field("stop", self.stop, self.stop.is_finite(), "a finite number")?;
+        let fraction = (0.0..0.5).contains(&self.minimum_target);
+        field(
+            "minimum_target",
+            self.minimum_target,
+            fraction,
+            "a fraction of the price, such as 0.0008",
+        )
+    }
+
     /// The reference method: closes only, sessions joined end to end, no smallest target.
     pub fn closes_only() -> Self {
         Self {
@@ -59,6 +110,34 @@ impl BarrierSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_out_of_range_is_named() {
+        BarrierSettings::default().check().unwrap();
+        let wrong = |settings: BarrierSettings| settings.check().unwrap_err().to_string();
+        let basis_points = BarrierSettings {
+            minimum_target: 8.0,
+            ..BarrierSettings::default()
+        };
+        assert_eq!(
+            wrong(basis_points),
+            "setting labels.minimum_target is 8: expected a fraction of the price, such as 0.0008"
+        );
+        assert!(
+            wrong(BarrierSettings {
+                horizon: 0,
+                ..BarrierSettings::default()
+            })
+            .contains("horizon")
+        );
+        assert!(
+            wrong(BarrierSettings {
+                profit: f64::NAN,
+                ..BarrierSettings::default()
+            })
+            .contains("profit")
+        );
+    }
 
     #[test]
     fn default_is_the_high_low_path_within_the_session() {

@@ -197,8 +197,10 @@ async fn buckets(
         RawBar,
         "src/history.sql",
         ticker.as_str(),
-        request.start.map(|start| start - margin),
-        request.end.map(|end| end + margin),
+        request
+            .start
+            .and_then(|start| start.checked_sub_signed(margin)),
+        request.end.and_then(|end| end.checked_add_signed(margin)),
         rows,
         request.interval == Interval::OneDay,
         width,

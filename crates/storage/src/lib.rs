@@ -22,6 +22,6 @@ pub use gaps::{Gap, close_gap, count_gap_attempt, open_gaps, record_gaps};
 pub use history::{HistoryPage, HistoryRequest, Interval, UnknownInterval, history_page};
 pub use listener::{Channel, FormingPrice, Listener, Notice, notify_forming_prices};
 pub use model_events::{ModelEvent, ModelEventKind, recent_model_events, record_model_event};
-pub use pool::{DatabaseSettings, MIGRATOR, connect, ensure_database, migrate};
+pub use pool::{DatabaseSettings, MIGRATOR, connect, drop_database, ensure_database, migrate};
 pub use quarantine::{QuarantineCount, RefusedRow, quarantine, quarantine_counts};
 pub use sqlx::{PgExecutor, PgPool};

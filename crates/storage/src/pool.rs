@@ -143,6 +143,19 @@ pub async fn ensure_database(
     Ok(address)
 }
 
+/// Drops the database of that name on the server of `settings`, if there is one, with all it holds.
+///
+/// # Errors
+/// As [`ensure_database`].
+pub async fn drop_database(settings: &DatabaseSettings, name: &str) -> Result<(), StorageError> {
+    let server = PgConnectOptions::from_str(settings.url.expose_secret())
+        .map_err(|source| StorageError::InvalidUrl { source })?;
+    wait_until_ready(&server, settings.connect_timeout).await?;
+    sqlx::Postgres::drop_database(server.database(name).to_url_lossy().as_str())
+        .await
+        .map_err(failed("drop the database"))
+}
+
 /// Brings the schema up to date. Services may start together: the first one migrates, the others wait for it.
 ///
 /// Where TimescaleDB is installed, a `price_data` that is still empty becomes a hypertable.

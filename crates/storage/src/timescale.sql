@@ -3,11 +3,20 @@
 -- to start. Only functions of the Apache edition are used.
 do $$
 begin
-    if current_setting('shared_preload_libraries') not like '%timescaledb%'
-        or not exists (select from pg_available_extensions where name = 'timescaledb')
-    then
+    if not exists (select from pg_available_extensions where name = 'timescaledb') then
         return;
     end if;
+    begin
+        if current_setting('shared_preload_libraries') not like '%timescaledb%' then
+            return;
+        end if;
+    exception
+        -- Not every role may look, and the extension itself says so when it is not loaded.
+        when insufficient_privilege then
+            if not exists (select from pg_extension where extname = 'timescaledb') then
+                return;
+            end if;
+    end;
     -- Services that start together take turns. The number is arbitrary and only has to be the same.
     perform pg_advisory_xact_lock(7265018253);
     create extension if not exists timescaledb;

@@ -100,6 +100,7 @@ impl Dataset {
         calendar: &'static Calendar,
     ) -> Result<Self, TrainingError> {
         settings.validate()?;
+        barriers.check()?;
         let mut fingerprint = Sha256::new();
         let mut series = Vec::with_capacity(bars.len());
         for (ticker, bars) in bars {

@@ -15,6 +15,9 @@ pub enum TrainingError {
         /// What is allowed.
         expected: &'static str,
     },
+    /// A setting of the labels is outside its range.
+    #[error(transparent)]
+    Barriers(#[from] labels::InvalidBarriers),
     /// The bars span too few trading sessions.
     #[error(
         "too little data: {found} sessions with labelled windows found, {needed} needed after about \

@@ -130,6 +130,12 @@ impl TrainingSettings {
             "0.05 to 0.5",
         )?;
         check(
+            self.embargo_bars,
+            "embargo_bars",
+            self.embargo_bars <= 10_000,
+            "at most 10000",
+        )?;
+        check(
             self.batch_size,
             "batch_size",
             (8..=4096).contains(&self.batch_size),

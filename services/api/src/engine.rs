@@ -156,6 +156,7 @@ impl Engine {
                         self.note(arrival, &mut work);
                     }
                 }
+                // What waited for the first pair is analysed now; a later pair begins with the next bar.
                 Ok(()) = self.models.changed() => work.new_champions = true,
                 _ = safety.tick() => if let Err(error) = self.find_missed(&mut work).await {
                     self.report(&error, &mut work);
@@ -280,7 +281,6 @@ impl Engine {
             lines: std::mem::take(&mut self.lines),
             stored,
             champions: champions.clone(),
-            new_champions: work.new_champions,
         };
         let outcome = tokio::task::spawn_blocking(move || batch.run())
             .await
@@ -552,7 +552,6 @@ struct Batch {
     lines: Vec<Line>,
     stored: Vec<(usize, Vec<Bar>)>,
     champions: Option<Arc<Champions>>,
-    new_champions: bool,
 }
 
 struct Outcome {
@@ -594,9 +593,6 @@ impl Batch {
         let Some(champions) = &self.champions else {
             return Ok(Vec::new());
         };
-        if self.new_champions {
-            self.lines.iter_mut().for_each(Line::forget_analysis);
-        }
         let waiting: Vec<&Line> = self
             .lines
             .iter()

@@ -91,11 +91,6 @@ impl Line {
         self.analysed = self.newest().map(|bar| bar.start);
     }
 
-    /// Forgets that the newest bar was analysed, because there are new champions.
-    pub(crate) fn forget_analysis(&mut self) {
-        self.analysed = None;
-    }
-
     /// Last close before a moment, US dollars per share.
     pub(crate) fn close_before(&self, time: DateTime<Utc>) -> Option<f64> {
         let older = self.bars.partition_point(|bar| bar.start < time);
@@ -293,8 +288,6 @@ mod tests {
         line.take(&[bar(bars[newest].start, 50.0)]);
         assert!(!line.awaits_analysis());
         line.take(&bars[newest..]);
-        assert!(line.awaits_analysis());
-        line.forget_analysis();
         assert!(line.awaits_analysis());
     }
 }

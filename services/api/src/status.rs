@@ -121,7 +121,7 @@ fn phase(models: &Models, progress: &Progress) -> (Phase, String) {
             format!("Loading history: {with_bars} of {watched} stocks have prices"),
         )
     } else if models.champions.is_none() {
-        let message = "Prices are live; the first models are being trained, recommendations follow";
+        let message = "Prices are live; there are no models yet, recommendations follow when they are trained";
         (Phase::Training, message.to_owned())
     } else if ready < watched {
         (

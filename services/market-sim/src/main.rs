@@ -50,6 +50,14 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     service_kit::init_telemetry()?;
+    // The certificate of the last run vouches for nobody any more.
+    match std::fs::remove_file(&arguments.ca_out) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error)
+                .with_context(|| format!("failed to remove {}", arguments.ca_out.display()));
+        }
+        _ => (),
+    }
     let clock = Clock::from_environment()?;
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
     let market = open_market(&arguments)?;

@@ -55,7 +55,11 @@ pub(crate) async fn run(mut ingestor: Ingestor, clock: Clock, settings: IngestSe
                 Ok(report) => {
                     log_backfill(&report);
                     backfill_due = match calendar.next_open(clock.now()) {
-                        Some(session) if report.unfinished.is_empty() => session.open,
+                        Some(session)
+                            if report.unfinished.is_empty() && report.unknown.is_empty() =>
+                        {
+                            session.open
+                        }
                         _ => clock.now() + BACKFILL_PAUSE,
                     };
                 }
@@ -72,6 +76,11 @@ pub(crate) async fn run(mut ingestor: Ingestor, clock: Clock, settings: IngestSe
             );
             return std::future::pending().await;
         };
+        // A closed market is the time to fetch what a backfill had to leave out.
+        if backfill_due < wake.at && wake.occasion != Occasion::Close {
+            clock.sleep_until(backfill_due).await;
+            continue;
+        }
         let retry_at = clock.now() + market_span(&time, LATE_PAUSE);
         let result = if !late.is_empty() && retries < LATE_RETRIES && retry_at < wake.at {
             retries += 1;

@@ -15,26 +15,21 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the whole system on this machine until Ctrl-C: market, prices, models, dashboard
     Up(UpArguments),
-    /// List the sessions of the New York Stock Exchange
     Calendar(CalendarArguments),
-    /// Compute the models' features, or the textbook indicators, of bars in a file
     Features(FeaturesArguments),
-    /// Label bars by the triple-barrier method
     Label(LabelArguments),
-    /// Train both models on bars in a file
     Train(TrainArguments),
-    /// Let trained models predict every closed bar of a file
     Predict(PredictArguments),
-    /// Compare trained models with simple baselines on bars that they have never seen
     Evaluate(EvaluateArguments),
 }
 
+/// Run the whole system on this machine until Ctrl-C: market, prices, models, dashboard
+///
 /// Without a choice of market: the live one when Yahoo answers, else the simulated one. The page says which.
 ///
 /// Needs a PostgreSQL server in DATABASE_URL (./scripts/run brings one) and keeps everything else in --state-dir, apart
-/// for each market. A second start goes on where the first one ended.
+/// for each market. A second start goes on where the first one ended; --again begins anew.
 #[derive(Debug, Args)]
 pub(crate) struct UpArguments {
     /// Show the live market, and fail when Yahoo does not answer
@@ -46,7 +41,7 @@ pub(crate) struct UpArguments {
     /// Replay recorded one-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume)
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
-    /// First day of the replay (New York date); the bars before it train the models
+    /// First day of the replay (New York date); the bars of the 30 days before it train the models
     #[arg(long, value_name = "DATE", requires = "replay")]
     pub(crate) from: Option<NaiveDate>,
     /// Market seconds per second [default: 1 for a replay, 20 for the demo]
@@ -58,6 +53,9 @@ pub(crate) struct UpArguments {
     /// Train thoroughly at the first start (much longer) instead of demo-sized
     #[arg(long)]
     pub(crate) full_training: bool,
+    /// Forget what is stored of the replay or the simulated market, and begin anew
+    #[arg(long, conflicts_with = "live")]
+    pub(crate) again: bool,
     /// Port of the dashboard on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     pub(crate) port: u16,
@@ -66,6 +64,9 @@ pub(crate) struct UpArguments {
     pub(crate) state_dir: PathBuf,
 }
 
+/// List the sessions of the New York Stock Exchange
+///
+/// Columns: session, open_utc, close_utc, early_close.
 #[derive(Debug, Args)]
 pub(crate) struct CalendarArguments {
     /// First session's date (New York)
@@ -94,6 +95,8 @@ pub(crate) struct Bars {
     pub(crate) bars: PathBuf,
 }
 
+/// Compute the models' features, or the textbook indicators, of bars in a file
+///
 /// Columns: ticker, ts and the features, unscaled; rows begin when a stock's history suffices.
 #[derive(Debug, Args)]
 pub(crate) struct FeaturesArguments {
@@ -106,6 +109,8 @@ pub(crate) struct FeaturesArguments {
     pub(crate) output: Output,
 }
 
+/// Label bars by the triple-barrier method: which barrier the price touches first
+///
 /// Columns: ticker, ts, target, first_touch, ret, bin (-1 lower barrier first, 1 upper, 0 neither in time).
 ///
 /// Settings not given come from section [labels] of the settings file.
@@ -116,16 +121,16 @@ pub(crate) struct LabelArguments {
     /// What touches a barrier: closes only (the textbook's events), or highs and lows with the adverse barrier first
     #[arg(long, value_enum)]
     pub(crate) path: Option<Path>,
-    /// Bars until the vertical barrier
+    /// Give up after so many bars: the vertical barrier
     #[arg(long, value_name = "N")]
     pub(crate) horizon: Option<usize>,
-    /// Span in bars of the exponentially weighted deviation that scales the barriers
+    /// Span in bars of the exponentially weighted volatility (the target) that scales the barriers
     #[arg(long, value_name = "N")]
     pub(crate) target_span: Option<usize>,
-    /// Upper barrier in multiples of the deviation
+    /// Upper barrier in targets; 0 is none
     #[arg(long, value_name = "N")]
     pub(crate) profit: Option<f64>,
-    /// Lower barrier in multiples of the deviation
+    /// Lower barrier in targets; 0 is none
     #[arg(long, value_name = "N")]
     pub(crate) stop: Option<f64>,
     #[command(flatten)]
@@ -140,6 +145,8 @@ pub(crate) enum Path {
     HighLow,
 }
 
+/// Train both models on bars in a file
+///
 /// Writes DIR/lstm/ID, DIR/transformer/ID and DIR/model_config.json, which names the two.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
@@ -159,7 +166,9 @@ pub(crate) struct TrainArguments {
     pub(crate) quick: bool,
 }
 
-/// Columns: ticker, ts, model, down, neutral, up. A row for each closed bar with a full window before it.
+/// Let trained models predict every closed bar of a file
+///
+/// Columns: ticker, ts, model, down, neutral, up. A row for each closed bar that completes a window.
 #[derive(Debug, Args)]
 pub(crate) struct PredictArguments {
     /// Folder that `tandem train` wrote
@@ -175,6 +184,8 @@ pub(crate) struct PredictArguments {
     pub(crate) output: Output,
 }
 
+/// Compare trained models with simple baselines on bars that they have never seen
+///
 /// Prints the figures and, with --json, writes them. Refuses bars that the models were trained on.
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArguments {
@@ -207,6 +218,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_the_columns() {
+        let mut cli = Cli::command();
+        for (command, column) in [
+            ("label", "first_touch"),
+            ("features", "ts"),
+            ("predict", "neutral"),
+            ("calendar", "early_close"),
+        ] {
+            let help = cli
+                .find_subcommand_mut(command)
+                .unwrap()
+                .render_long_help()
+                .to_string();
+            assert!(help.contains(column), "{command}: {help}");
+        }
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The one binary a person types. `tandem up` runs the whole system on this machine, the other commands do research on
-//! files.
+#![doc = include_str!("../README.md")]
 
 mod cli;
 mod research;

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
-use domain::{Bar, ModelKind, Ticker, Universe};
+use domain::{Bar, ModelId, ModelKind, Ticker, Universe};
 use labels::BarrierSettings;
-use model_registry::{ChampionsFile, Manifest};
+use model_registry::{ChampionsFile, Manifest, artifact_dir, read_artifact};
 use service_kit::{Clock, Shutdown};
 use storage::{DatabaseSettings, ModelEvent, ModelEventKind, PgPool, record_model_event};
 use tokio_util::sync::CancellationToken;
@@ -146,7 +146,7 @@ fn train_both(
         tracing::info!(
             model.id = %manifest.model_id,
             best_epoch = metrics.best_epoch,
-            early_stopping_log_loss = metrics.early_stopping.log_loss,
+            best_early_stopping_log_loss = metrics.early_stopping.log_loss,
             prior_log_loss = metrics.early_stopping.prior_log_loss,
             windows_per_second = metrics.windows_per_second.round(),
             "trained {}",
@@ -165,16 +165,22 @@ async fn hand_over(
     at: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let (kind, model_id) = (manifest.kind, &manifest.model_id);
-    let first = champions.read()?.of(kind).is_none();
-    if first {
-        champions.promote(kind, model_id.clone(), at, "first model of its kind")?;
-        tracing::info!(model.id = %model_id, "{model_id} is the first champion of its kind");
+    let reason = match champions.read()?.of(kind) {
+        None => Some("first model of its kind"),
+        Some(record) if !is_usable(&record.champion, manifest) => {
+            Some("the champion before cannot be used")
+        }
+        Some(_) => None,
+    };
+    if let Some(reason) = reason {
+        champions.promote(kind, model_id.clone(), at, reason)?;
+        tracing::info!(model.id = %model_id, "{model_id} is the champion: {reason}");
     } else {
         tracing::info!(model.id = %model_id, "{model_id} is a challenger: the champion stays until the validator decides");
     }
     let mut events = vec![(ModelEventKind::Trained, "trained")];
-    if first {
-        events.push((ModelEventKind::Promoted, "first model of its kind"));
+    if let Some(reason) = reason {
+        events.push((ModelEventKind::Promoted, reason));
     }
     for (event, reason) in events {
         let event = ModelEvent {
@@ -191,4 +197,13 @@ async fn hand_over(
         }
     }
     Ok(())
+}
+
+/// Whether a champion's artifact is whole and takes the features of today.
+fn is_usable(champion: &ModelId, challenger: &Manifest) -> bool {
+    let folder = artifact_dir(&service_kit::models_dir(), challenger.kind, champion);
+    read_artifact(&folder).is_ok_and(|artifact| {
+        artifact.manifest.features.hash == challenger.features.hash
+            && artifact.manifest.window == challenger.window
+    })
 }

@@ -85,6 +85,11 @@ async fn what_an_outage_cut_off_goes_on_at_the_last_bar(pool: PgPool) {
 
     market.heal("MSFT");
     market.take_calls();
+    ingestor.poll().await.unwrap();
+    assert!(
+        market.take_calls().iter().all(|call| call.ticker == "AAPL"),
+        "bars of today would hide the hole"
+    );
     let report = ingestor.backfill().await.unwrap();
     assert!(report.unfinished.is_empty());
     assert_eq!(count(&pool, "MSFT").await, BARS);
@@ -160,10 +165,10 @@ async fn a_wrong_ticker_is_reported_and_stops_nobody(pool: PgPool) {
         "it is left alone"
     );
     market.set_now(at(26, 15, 5, 0));
-    ingestor.poll().await.unwrap();
+    ingestor.backfill().await.unwrap();
     assert!(
         market.take_calls().iter().any(|call| call.ticker == "APPL"),
-        "and asked for again after an hour"
+        "and asked for again, history first, after an hour"
     );
 }
 

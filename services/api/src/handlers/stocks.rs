@@ -40,7 +40,7 @@ pub(super) struct HistoryQuery {
     cursor: Option<String>,
 }
 
-/// Bars of one stock, adjusted for splits and dividends, ascending; pages go back in time.
+/// Bars of one stock, adjusted for splits, ascending; pages go back in time.
 #[utoipa::path(
     get, path = "/stocks/{ticker}/historical", tag = "stocks",
     params(("ticker" = String, Path, description = "Symbol, such as AAPL"), HistoryQuery),

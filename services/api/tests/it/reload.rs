@@ -65,21 +65,18 @@ async fn new_champions_are_taken_without_losing_a_bar(pool: PgPool) {
         .await;
     let (mut socket, _) = service.socket().await;
     let ids = promote_random_models(service.folder.path(), 2);
-    loop {
-        let analysis = socket.next_of("analysis", "AAPL").await;
-        if ids
-            .iter()
-            .zip(["lstm", "transformer"])
-            .all(|(id, kind)| analysis["predictions"][kind]["model_id"] == id.as_str())
-        {
-            break;
-        }
-    }
+    service
+        .wait_for("/health", |health| {
+            health["parts"]["champions"]["lstm"] == ids[0].as_str()
+        })
+        .await;
+    // What was said of the last bar stands: the new pair begins with the next one.
     commit(&pool, "AAPL", &next[..1]).await;
-    assert_eq!(
-        socket.next_of("analysis", "AAPL").await["bar"]["close"],
-        next[0].close.get()
-    );
+    let analysis = socket.next_of("analysis", "AAPL").await;
+    assert_eq!(analysis["bar"]["close"], next[0].close.get());
+    for (id, kind) in ids.iter().zip(["lstm", "transformer"]) {
+        assert_eq!(analysis["predictions"][kind]["model_id"], id.as_str());
+    }
     let (_, models) = service.get("/models").await;
     assert_eq!(models["lstm"]["champion"]["model_id"], "lstm-2");
     assert_eq!(models["lstm"]["previous"][0]["model_id"], "lstm-1");

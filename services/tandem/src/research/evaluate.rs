@@ -1,4 +1,9 @@
-use std::{collections::BTreeSet, fmt::Write as _, io::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io::Write as _,
+    path::Path,
+};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -65,12 +70,17 @@ pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
             span.from
         );
     }
-    if known.truth.is_empty() {
+    if known
+        .starts
+        .iter()
+        .min()
+        .is_none_or(|first| *first > span.training_start)
+    {
         bail!(
-            "{} lacks the models' training days ({} to {}): the baselines are fitted on them",
+            "{} lacks some of the models' training days ({} to {}): the baselines are fitted on all of them",
             arguments.bars.bars.display(),
             span.training_start,
-            span.training_end
+            span.seen_until
         );
     }
     let report = judge(
@@ -94,7 +104,6 @@ pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
 /// What the models have seen, and what they are judged on.
 struct Span {
     training_start: DateTime<Utc>,
-    training_end: DateTime<Utc>,
     seen_until: DateTime<Utc>,
     from: DateTime<Utc>,
 }
@@ -126,11 +135,6 @@ impl Span {
                 .training
                 .start
                 .min(transformer.ranges.training.start),
-            training_end: lstm
-                .ranges
-                .training
-                .end
-                .max(transformer.ranges.training.end),
             seen_until,
             from: session.open,
         })
@@ -175,6 +179,15 @@ struct Cases {
 }
 
 impl Cases {
+    /// Positions of the cases of each session, in order of time. A session's bars share their date in UTC.
+    fn by_session(&self) -> BTreeMap<NaiveDate, Vec<usize>> {
+        let mut sessions: BTreeMap<NaiveDate, Vec<usize>> = BTreeMap::new();
+        for (case, start) in self.starts.iter().enumerate() {
+            sessions.entry(start.date_naive()).or_default().push(case);
+        }
+        sessions
+    }
+
     fn features(&self) -> anyhow::Result<ArrayView2<'_, f64>> {
         Ok(ArrayView2::from_shape(
             (self.truth.len(), FEATURE_COUNT),
@@ -214,7 +227,7 @@ fn collect(
             };
             answers.push(*answer);
             &mut *unseen
-        } else if label.start >= span.training_start && resolved <= span.training_end {
+        } else if label.start >= span.training_start && resolved <= span.seen_until {
             &mut *known
         } else {
             continue;
@@ -255,6 +268,8 @@ struct Report {
     sessions: usize,
     tickers: usize,
     cases: usize,
+    /// Cases that the baselines were fitted on.
+    baseline_cases: usize,
     /// Shares of down, neutral and up in what happened.
     class_shares: [f64; 3],
     threshold: f32,
@@ -270,6 +285,8 @@ struct Judged {
     baseline: bool,
     #[serde(flatten)]
     scores: Scores,
+    /// Log loss of each session, in order.
+    session_log_losses: Vec<f64>,
 }
 
 /// The cases in which both models confirmed a direction, and only these.
@@ -291,70 +308,46 @@ fn judge(
     answers: &[Answer],
 ) -> anyhow::Result<Report> {
     let mut judged = Vec::new();
-    for kind in ModelKind::ALL {
-        let probabilities: Vec<[f64; 3]> = answers
-            .iter()
-            .map(|answer| answer.of(kind).to_array().map(f64::from))
-            .collect();
-        let scores = score(
-            &unseen.truth,
-            &most_probable(&probabilities),
-            &probabilities,
-        )?;
+    let mut add = |name, baseline, predicted: &[Class], probabilities: &[[f64; 3]]| {
         judged.push(Judged {
-            name: kind.name(),
-            baseline: false,
-            scores,
+            name,
+            baseline,
+            scores: score(&unseen.truth, predicted, probabilities)?,
+            session_log_losses: session_log_losses(unseen, probabilities)?,
         });
+        anyhow::Ok(())
+    };
+    for kind in ModelKind::ALL {
+        let said = answers
+            .iter()
+            .map(|answer| answer.of(kind).to_array().map(f64::from));
+        let said: Vec<[f64; 3]> = said.collect();
+        add(kind.name(), false, &most_probable(&said), &said)?;
     }
     let prior = vec![ClassPrior::fit(&known.truth)?.probabilities(); unseen.truth.len()];
-    let scores = score(&unseen.truth, &most_probable(&prior), &prior)?;
-    judged.push(Judged {
-        name: "class prior",
-        baseline: true,
-        scores,
-    });
-    let pairs: Vec<_> = known
+    add("class prior", true, &most_probable(&prior), &prior)?;
+    let pairs = known.last.iter().copied().zip(known.truth.iter().copied());
+    let persistence = Persistence::fit(&pairs.collect::<Vec<_>>())?;
+    let again = unseen
         .last
         .iter()
-        .copied()
-        .zip(known.truth.iter().copied())
-        .collect();
-    let persistence = Persistence::fit(&pairs)?;
-    let probabilities: Vec<[f64; 3]> = unseen
-        .last
-        .iter()
-        .map(|last| persistence.probabilities(*last))
-        .collect();
-    let scores = score(&unseen.truth, &unseen.last, &probabilities)?;
-    judged.push(Judged {
-        name: "persistence",
-        baseline: true,
-        scores,
-    });
-    let linear = LinearModel::fit(known.features()?, &known.truth)?;
-    let probabilities = linear.probabilities(unseen.features()?);
-    let scores = score(
-        &unseen.truth,
-        &most_probable(&probabilities),
-        &probabilities,
+        .map(|last| persistence.probabilities(*last));
+    add(
+        "persistence",
+        true,
+        &unseen.last,
+        &again.collect::<Vec<_>>(),
     )?;
-    judged.push(Judged {
-        name: "linear",
-        baseline: true,
-        scores,
-    });
+    let linear = LinearModel::fit(known.features()?, &known.truth)?;
+    let linear = linear.probabilities(unseen.features()?);
+    add("linear", true, &most_probable(&linear), &linear)?;
 
     let confirmed = confirmed(policy, assumptions, unseen, answers)?;
     let count = unseen.truth.len();
     let share = |class: Class| {
         unseen.truth.iter().filter(|truth| **truth == class).count() as f64 / count as f64
     };
-    let dates: BTreeSet<NaiveDate> = unseen
-        .starts
-        .iter()
-        .map(|start| start.date_naive())
-        .collect();
+    let sessions = unseen.by_session().len();
     let verdicts = verdicts(&judged, &confirmed);
     Ok(Report {
         lstm: champions.lstm.id().to_string(),
@@ -362,7 +355,8 @@ fn judge(
         seen_until: span.seen_until,
         from: span.from,
         to: unseen.starts.iter().copied().max().unwrap_or(span.from),
-        sessions: dates.len(),
+        sessions,
+        baseline_cases: known.truth.len(),
         tickers: unseen.tickers.iter().collect::<BTreeSet<_>>().len(),
         cases: count,
         class_shares: Class::ALL.map(share),
@@ -371,6 +365,16 @@ fn judge(
         confirmed,
         verdicts,
     })
+}
+
+fn session_log_losses(unseen: &Cases, probabilities: &[[f64; 3]]) -> anyhow::Result<Vec<f64>> {
+    let mut losses = Vec::new();
+    for cases in unseen.by_session().values() {
+        let truth: Vec<Class> = cases.iter().map(|case| unseen.truth[*case]).collect();
+        let probabilities: Vec<[f64; 3]> = cases.iter().map(|case| probabilities[*case]).collect();
+        losses.push(score(&truth, &most_probable(&probabilities), &probabilities)?.log_loss);
+    }
+    Ok(losses)
 }
 
 fn confirmed(
@@ -420,13 +424,22 @@ fn verdicts(judged: &[Judged], confirmed: &Confirmed) -> Vec<String> {
         baselines().min_by(|left, right| left.scores.log_loss.total_cmp(&right.scores.log_loss));
     for network in judged.iter().filter(|judged| !judged.baseline) {
         let Some(best) = best else { continue };
-        let relation = if network.scores.log_loss < best.scores.log_loss {
-            "beats"
-        } else {
-            "does NOT beat"
+        let pairs = network
+            .session_log_losses
+            .iter()
+            .zip(&best.session_log_losses);
+        let (sessions, ahead) = (
+            pairs.len(),
+            pairs.filter(|(network, best)| network < best).count(),
+        );
+        // A mean over a few related days decides nothing by itself; every day on the same side says a little more.
+        let relation = match network.scores.log_loss < best.scores.log_loss {
+            true if ahead == sessions => "beats",
+            true => "is not distinguishable from",
+            false => "does NOT beat",
         };
         verdicts.push(format!(
-            "{} {relation} the best baseline ({}) in log loss: {:.4} against {:.4}",
+            "{} {relation} the best baseline ({}): log loss {:.4} against {:.4}, lower in {ahead} of {sessions} sessions",
             network.name, best.name, network.scores.log_loss, best.scores.log_loss
         ));
     }
@@ -469,7 +482,7 @@ impl Report {
         )?;
         writeln!(
             text,
-            "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>7}",
+            "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}",
             "",
             "log loss",
             "brier",
@@ -479,6 +492,7 @@ impl Report {
             "P down",
             "R down",
             "P neut",
+            "R neut",
             "P up",
             "R up"
         )?;
@@ -538,7 +552,7 @@ fn line(text: &mut String, name: &str, scores: &Scores) -> std::fmt::Result {
     let [down, neutral, up] = &scores.classes;
     writeln!(
         text,
-        "{name:<12} {:>8.4} {:>8.4} {:>8.4} {:>8.4} {:>8.4} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7.3}",
+        "{name:<12} {:>8.4} {:>8.4} {:>8.4} {:>8.4} {:>8.4} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7.3}",
         scores.log_loss,
         scores.brier,
         scores.ece,
@@ -547,6 +561,7 @@ fn line(text: &mut String, name: &str, scores: &Scores) -> std::fmt::Result {
         down.precision,
         down.recall,
         neutral.precision,
+        neutral.recall,
         up.precision,
         up.recall
     )

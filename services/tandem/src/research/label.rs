@@ -43,10 +43,15 @@ pub(crate) fn run(arguments: &LabelArguments) -> anyhow::Result<()> {
 fn settings(arguments: &LabelArguments) -> anyhow::Result<BarrierSettings> {
     let mut settings: BarrierSettings = service_kit::load_settings("labels")?;
     match arguments.path {
+        // The textbook's method; what the settings say of sizes stays.
         Some(Path::Close) => {
-            settings.path = BarrierPath::Close;
-            settings.within_session = false;
-            settings.minimum_target = 0.0;
+            settings = BarrierSettings {
+                horizon: settings.horizon,
+                target_span: settings.target_span,
+                profit: settings.profit,
+                stop: settings.stop,
+                ..BarrierSettings::closes_only()
+            };
         }
         Some(Path::HighLow) => settings.path = BarrierPath::HighLow,
         None => (),
@@ -55,5 +60,6 @@ fn settings(arguments: &LabelArguments) -> anyhow::Result<BarrierSettings> {
     settings.target_span = arguments.target_span.unwrap_or(settings.target_span);
     settings.profit = arguments.profit.unwrap_or(settings.profit);
     settings.stop = arguments.stop.unwrap_or(settings.stop);
+    settings.check()?;
     Ok(settings)
 }

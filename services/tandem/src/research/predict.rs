@@ -40,6 +40,9 @@ fn predict_bars(champions: &Champions, path: &Path) -> anyhow::Result<Vec<Column
 }
 
 fn predict_windows(champions: &Champions, path: &Path) -> anyhow::Result<Vec<Column>> {
+    if !path.is_file() {
+        bail!("there is no file {}", path.display());
+    }
     let windows: Array3<f32> = ndarray_npy::read_npy(path)
         .with_context(|| format!("{} is no .npy of f32 with three dimensions", path.display()))?;
     let (count, bars, features) = windows.dim();

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
         )?;
         let metrics = &trained.metrics;
         eprintln!(
-            "{kind}: best pass {}, early-stopping log loss {:.4} (class prior {:.4}), {:.0} windows/s: {}",
+            "{kind}: best pass {}, early-stopping log loss at best {:.4} (class prior {:.4}), {:.0} windows/s: {}",
             metrics.best_epoch,
             metrics.early_stopping.log_loss,
             metrics.early_stopping.prior_log_loss,

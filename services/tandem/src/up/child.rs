@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::{
     process::{Child, Command},
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,7 +47,9 @@ impl Program {
         Command::new(sibling(self.name)?.as_path())
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            // The pipe is never written to. It closes with this program, however that ends, and the part ends with it.
+            .env("TANDEM_END_WITH_INPUT", "1")
+            .stdin(Stdio::piped())
             .stdout(output)
             .stderr(errors)
             // Ctrl-C reaches this program only, which then ends the others in order.
@@ -59,6 +62,7 @@ impl Program {
     /// Runs a step that ends by itself, with its messages on this terminal.
     pub(super) async fn run_to_end(self, token: &CancellationToken) -> anyhow::Result<()> {
         let mut child = self.spawn(Stdio::inherit(), Stdio::inherit())?;
+        let _alive = child.stdin.take();
         let status = tokio::select! {
             status = child.wait() => status.with_context(|| format!("failed to wait for {}", self.name))?,
             () = token.cancelled() => {
@@ -77,14 +81,28 @@ impl Program {
 pub(super) struct Service {
     name: &'static str,
     task: JoinHandle<()>,
+    starts: watch::Receiver<usize>,
 }
 
 impl Service {
-    pub(super) fn start(program: Program, logs: &Path, token: &CancellationToken) -> Self {
+    /// Starts it; `needs` is a part that it must be started anew with. The log of the last run is kept beside the new.
+    pub(super) fn start(
+        program: Program,
+        needs: Option<&Self>,
+        logs: &Path,
+        token: &CancellationToken,
+    ) -> Self {
         let name = program.name;
         let log = logs.join(format!("{name}.log"));
-        let task = tokio::spawn(keep_running(program, log, token.clone()));
-        Self { name, task }
+        if let Err(error) = std::fs::rename(&log, logs.join(format!("{name}.old.log")))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, log = %log.display(), "failed to set the last log aside");
+        }
+        let (started, starts) = watch::channel(0);
+        let needs = needs.map(|part| part.starts.clone());
+        let task = tokio::spawn(keep_running(program, log, needs, started, token.clone()));
+        Self { name, task, starts }
     }
 
     /// Waits until it has ended; the token must have been cancelled.
@@ -95,11 +113,21 @@ impl Service {
     }
 }
 
-async fn keep_running(program: Program, log: PathBuf, token: CancellationToken) {
+async fn keep_running(
+    program: Program,
+    log: PathBuf,
+    mut needs: Option<watch::Receiver<usize>>,
+    started: watch::Sender<usize>,
+    token: CancellationToken,
+) {
     let mut delay = RESTART_DELAY.0;
     loop {
         let began = Instant::now();
-        match run_once(&program, &log, &token).await {
+        started.send_modify(|starts| *starts += 1);
+        if let Some(needs) = &mut needs {
+            needs.mark_unchanged();
+        }
+        match run_once(&program, &log, needs.as_mut(), &token).await {
             Ok(()) if token.is_cancelled() => return,
             Ok(()) => {
                 tracing::warn!(service = program.name, log = %log.display(), "ended, starting it again")
@@ -117,13 +145,30 @@ async fn keep_running(program: Program, log: PathBuf, token: CancellationToken) 
     }
 }
 
-async fn run_once(program: &Program, log: &Path, token: &CancellationToken) -> anyhow::Result<()> {
+/// Runs it until it ends, the token is cancelled, or the part that it needs was started anew.
+async fn run_once(
+    program: &Program,
+    log: &Path,
+    needs: Option<&mut watch::Receiver<usize>>,
+    token: &CancellationToken,
+) -> anyhow::Result<()> {
     let file = File::options()
         .create(true)
         .append(true)
         .open(log)
         .with_context(|| format!("failed to open the log {}", log.display()))?;
     let mut child = program.spawn(file.try_clone()?.into(), file.into())?;
+    // Waiting would close it.
+    let _alive = child.stdin.take();
+    let replaced = async {
+        let changed = match needs {
+            Some(needs) => needs.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         status = child.wait() => {
             let status = status?;
@@ -132,6 +177,7 @@ async fn run_once(program: &Program, log: &Path, token: &CancellationToken) -> a
             }
         }
         () = token.cancelled() => end(&mut child, program.name).await,
+        () = replaced => end(&mut child, program.name).await,
     }
     Ok(())
 }

@@ -34,7 +34,9 @@ pub(super) async fn watch(market: Option<&Market>, token: &CancellationToken) {
         };
         match next.write(&market.clock_file) {
             Ok(()) if next.started.is_none() => {
-                eprintln!("the recording is at its end: the market stands still")
+                eprintln!(
+                    "the recording is at its end: the market stands still (start with --again to see it anew)"
+                )
             }
             Ok(()) => eprintln!(
                 "the market is closed: skipping to {}",

@@ -1,5 +1,5 @@
 //! `tandem up`: starts every part on this machine, in the order in which they need each other, keeps them running, and
-//! ends them in reverse.
+//! ends them together.
 
 mod child;
 mod market;
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use chrono::Utc;
 use service_kit::Shutdown;
 use tokio_util::sync::CancellationToken;
 
@@ -41,10 +42,19 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
         .context("failed to listen for Ctrl-C")?
         .token();
     let api_address = free_address(arguments.port)?;
-    let mut scenario = Scenario::choose(&arguments).await?;
+    let Some(scenario) = token
+        .run_until_cancelled(Scenario::choose(&arguments))
+        .await
+    else {
+        return Ok(());
+    };
+    let mut scenario = scenario?;
     eprintln!("{}", scenario.announcement());
 
-    let database_url = scenario.database().await?;
+    let Some(database_url) = token.run_until_cancelled(scenario.database()).await else {
+        return Ok(());
+    };
+    let database_url = database_url?;
     let mut environment = scenario.environment(&database_url);
     environment.push(("TANDEM_API_ADDRESS", api_address.to_string()));
     let logs = scenario.folder.join("logs");
@@ -55,14 +65,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     let outcome = async {
         if let Some(simulator) = &scenario.simulator {
             let address = free_address(0)?;
-            // Every start of the simulator makes a new certificate: an old one must not be mistaken for it.
             let certificate = scenario.folder.join("simulator-ca.pem");
-            match std::fs::remove_file(&certificate) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                _ => (),
-            }
             environment.push(("TANDEM_VENDOR_ADDRESS", address.to_string()));
             environment.push(("TANDEM_VENDOR_CA", certificate.display().to_string()));
             let program = Program::new(
@@ -70,11 +73,12 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
                 simulator.arguments(address, &certificate),
                 &environment,
             );
-            services.push(Service::start(program, &logs, &token));
+            services.push(Service::start(program, None, &logs, &token));
             answers(address, "market-sim", &logs, &token).await?;
         }
         services.push(Service::start(
             Program::new("api", vec![], &environment),
+            None,
             &logs,
             &token,
         ));
@@ -84,18 +88,26 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
             logs.display()
         );
 
-        Program::new("price-ingestor", vec!["--once".into()], &environment)
-            .run_to_end(&token)
-            .await?;
-        services.push(Service::start(
+        // A vendor that refuses for hours keeps nobody from what is stored, and the ingestor goes on trying.
+        let history = Program::new("price-ingestor", vec!["--once".into()], &environment);
+        match history.run_to_end(&token).await {
+            Err(error) if !error.is::<Interrupted>() => {
+                eprintln!("history is incomplete: {error:#}")
+            }
+            fetched => fetched?,
+        }
+        // Every start of the simulator makes a new certificate, which the ingestor reads at its start.
+        let ingestor = Service::start(
             Program::new("price-ingestor", vec![], &environment),
+            services.first().filter(|_| scenario.simulator.is_some()),
             &logs,
             &token,
-        ));
-        if scenario.has_champions()? {
+        );
+        services.push(ingestor);
+        if scenario.has_champions() {
             eprintln!("champions: as of the last start");
         } else {
-            eprintln!("no champions yet: training both models on the bars so far");
+            eprintln!("no champions: training both models on the bars so far");
             let preset = if arguments.full_training {
                 vec![]
             } else {
@@ -120,14 +132,15 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     .await;
 
     token.cancel();
+    let ended = Utc::now();
     while let Some(service) = services.pop() {
         service.ended().await;
     }
-    scenario.remember_market()?;
+    let remembered = scenario.remember_market(ended);
     eprintln!("stopped");
     match outcome {
         Err(error) if !error.is::<Interrupted>() => Err(error),
-        _ => Ok(()),
+        _ => remembered,
     }
 }
 

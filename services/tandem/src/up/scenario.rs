@@ -1,5 +1,7 @@
 use std::{
     ffi::OsString,
+    fs::File,
+    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -8,6 +10,8 @@ use std::{
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Listing, Ticker, Universe};
+use inference::{Champions, InferenceError};
+use model_registry::ChampionsFile;
 use service_kit::ReplayClock;
 use storage::DatabaseSettings;
 
@@ -32,6 +36,10 @@ pub(super) struct Scenario {
     pub(super) simulator: Option<Simulator>,
     clock: Option<ReplayClock>,
     end: Option<DateTime<Utc>>,
+    /// Nothing is kept of this market yet, or it is to be forgotten: its database must be empty too.
+    fresh: bool,
+    /// Held while this market runs.
+    _lock: File,
 }
 
 /// How the simulator is started.
@@ -68,8 +76,13 @@ impl Scenario {
         if arguments.demo {
             return Self::generated(arguments, "you asked for the demo".into());
         }
-        match yahoo_answers().await {
-            Ok(()) => Self::live(arguments),
+        match yahoo_status().await {
+            Ok(status) if status.is_success() => Self::live(arguments, "Yahoo answers".into()),
+            Ok(status) if arguments.live => Self::live(
+                arguments,
+                format!("Yahoo refuses at the moment ({status}), trying on"),
+            ),
+            Ok(status) => Self::generated(arguments, format!("Yahoo refuses ({status})")),
             Err(error) if arguments.live => {
                 bail!(
                     "the live market needs Yahoo, which does not answer ({error:#}); try --demo or --replay"
@@ -79,28 +92,31 @@ impl Scenario {
         }
     }
 
-    fn live(arguments: &UpArguments) -> anyhow::Result<Self> {
-        let folder = state_folder(&arguments.state_dir, "live")?;
+    fn live(arguments: &UpArguments, reason: String) -> anyhow::Result<Self> {
+        let (folder, lock) = state_folder(&arguments.state_dir, "live")?;
         Ok(Self {
             name: "live".into(),
             source: "live",
-            reason: "Yahoo answers".into(),
+            reason,
             folder,
             simulator: None,
             clock: None,
             end: None,
+            fresh: false,
+            _lock: lock,
         })
     }
 
     fn generated(arguments: &UpArguments, reason: String) -> anyhow::Result<Self> {
         let name = format!("demo_{}", arguments.seed);
-        let folder = state_folder(&arguments.state_dir, &name)?;
+        let (folder, lock) = state_folder(&arguments.state_dir, &name)?;
         let today = Utc::now().date_naive();
         let session = calendar::nyse()
             .previous_session(today)
             .with_context(|| format!("the calendar knows no session before {today}"))?;
-        let clock = held_clock(
+        let (clock, fresh) = held_clock(
             &folder,
+            arguments.again,
             session.open + DEMO_LEAD,
             arguments.speed.unwrap_or(DEMO_SPEED),
         )?;
@@ -114,6 +130,8 @@ impl Scenario {
             }),
             clock: Some(clock),
             end: None,
+            fresh,
+            _lock: lock,
         })
     }
 
@@ -147,10 +165,20 @@ impl Scenario {
             })
             .take(30)
             .collect();
-        let name = format!("replay_{stem}_{}", from.format("%Y%m%d"));
-        let folder = state_folder(&arguments.state_dir, &name)?;
+        let bytes =
+            std::fs::read(bars).with_context(|| format!("failed to read {}", bars.display()))?;
+        // Two recordings of one name are two markets.
+        let sum = model_registry::checksum(&bytes);
+        let sum = sum.get(..8).unwrap_or(&sum);
+        let name = format!("replay_{stem}_{}_{sum}", from.format("%Y%m%d"));
+        let (folder, lock) = state_folder(&arguments.state_dir, &name)?;
         write_settings(&folder, file.bars.keys())?;
-        let clock = held_clock(&folder, origin, arguments.speed.unwrap_or(1.0))?;
+        let (clock, fresh) = held_clock(
+            &folder,
+            arguments.again,
+            origin,
+            arguments.speed.unwrap_or(1.0),
+        )?;
         Ok(Self {
             name,
             source: "replay",
@@ -161,6 +189,8 @@ impl Scenario {
             }),
             clock: Some(clock),
             end: Some(end),
+            fresh,
+            _lock: lock,
         })
     }
 
@@ -204,6 +234,9 @@ impl Scenario {
     pub(super) async fn database(&mut self) -> anyhow::Result<String> {
         let name = format!("tandem_{}", self.name);
         let server = DatabaseSettings::new(service_kit::database_url()?.into());
+        if self.fresh {
+            storage::drop_database(&server, &name).await?;
+        }
         let url = storage::ensure_database(&server, &name).await?;
         let pool = storage::connect(&DatabaseSettings::new(url.clone().into())).await?;
         storage::migrate(&pool).await?;
@@ -218,10 +251,23 @@ impl Scenario {
         Ok(url)
     }
 
-    pub(super) fn has_champions(&self) -> anyhow::Result<bool> {
-        let champions =
-            model_registry::ChampionsFile::new(self.folder.join("model_config.json")).read()?;
-        Ok(champions.lstm.is_some() && champions.transformer.is_some())
+    /// Whether both kinds have a champion that this version can use; says so when there is one that it cannot.
+    pub(super) fn has_champions(&self) -> bool {
+        let usable = ChampionsFile::new(self.folder.join("model_config.json"))
+            .read()
+            .map_err(InferenceError::from)
+            .and_then(|champions| Champions::load(&self.folder.join("models"), &champions));
+        match usable {
+            Ok(_) => true,
+            Err(InferenceError::NoChampion { .. }) => false,
+            Err(error) => {
+                eprintln!(
+                    "the champions cannot be used: {:#}",
+                    anyhow::Error::new(error)
+                );
+                false
+            }
+        }
     }
 
     /// Lets the time of a replayed market run from here on.
@@ -244,15 +290,15 @@ impl Scenario {
         }))
     }
 
-    /// Holds the replayed market where it is, so that the next start goes on from there.
-    pub(super) fn remember_market(&self) -> anyhow::Result<()> {
+    /// Holds the replayed market where it was when it ended (system time), so that the next start goes on from there.
+    pub(super) fn remember_market(&self, ended: DateTime<Utc>) -> anyhow::Result<()> {
         if self.clock.is_none() {
             return Ok(());
         }
         let clock_file = self.folder.join("clock.json");
         let clock = ReplayClock::read(&clock_file)?;
         ReplayClock {
-            origin: clock.at(Utc::now()),
+            origin: clock.at(ended),
             started: None,
             ..clock
         }
@@ -261,22 +307,26 @@ impl Scenario {
     }
 }
 
-/// Whether Yahoo's chart endpoint can be reached; any answer counts, even a refusal.
-async fn yahoo_answers() -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().timeout(YAHOO_TIMEOUT).build()?;
-    client
+/// What Yahoo's chart endpoint says, or why it cannot be reached.
+async fn yahoo_status() -> anyhow::Result<reqwest::StatusCode> {
+    // Yahoo refuses every program that does not call itself a browser.
+    let client = reqwest::Client::builder()
+        .timeout(YAHOO_TIMEOUT)
+        .user_agent("Mozilla/5.0")
+        .build()?;
+    let sent = client
         .get("https://query1.finance.yahoo.com/v8/finance/chart/AAPL")
         .send()
-        .await
-        .map_err(|error| {
-            // The innermost cause says it plainly ("connection refused"); the outer ones repeat the address.
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(inner) = cause.source() {
-                cause = inner;
-            }
-            anyhow::anyhow!("{cause}")
-        })?;
-    Ok(())
+        .await;
+    let answer = sent.map_err(|error| {
+        // The innermost cause says it plainly ("connection refused"); the outer ones repeat the address.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        anyhow::anyhow!("{cause}")
+    })?;
+    Ok(answer.status())
 }
 
 /// The first open on or after a date, within the recording.
@@ -290,24 +340,49 @@ fn opening(from: NaiveDate, end: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>>
         })
 }
 
-fn state_folder(state_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
+/// A market's folder and the lock that keeps a second start out of it.
+fn state_folder(state_dir: &Path, name: &str) -> anyhow::Result<(PathBuf, File)> {
     let folder = absolute(state_dir)?.join(name);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create {}", folder.display()))?;
-    Ok(folder)
+    let path = folder.join("lock");
+    let lock =
+        File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        bail!(
+            "this market already runs (in {}): stop it first, or choose another --state-dir",
+            folder.display()
+        );
+    }
+    Ok((folder, lock))
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("failed to resolve {}", path.display()))
 }
 
-/// The market's clock, standing still: where the last run ended, else at `origin`.
-fn held_clock(folder: &Path, origin: DateTime<Utc>, speed: f64) -> anyhow::Result<ReplayClock> {
+/// The market's clock, standing still: where the last run ended, else at `origin`; and whether it is a new one.
+fn held_clock(
+    folder: &Path,
+    again: bool,
+    origin: DateTime<Utc>,
+    speed: f64,
+) -> anyhow::Result<(ReplayClock, bool)> {
     let file = folder.join("clock.json");
-    let origin = if file.exists() {
-        ReplayClock::read(&file)?.origin
-    } else {
+    let fresh = again || !file.exists();
+    if fresh {
+        // The champions are those of the market that is forgotten.
+        for kept in ["model_config.json", "clock.json"] {
+            match std::fs::remove_file(folder.join(kept)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => (),
+            }
+        }
+    }
+    let origin = if fresh {
         origin
+    } else {
+        ReplayClock::read(&file)?.origin
     };
     let clock = ReplayClock {
         origin,
@@ -317,7 +392,7 @@ fn held_clock(folder: &Path, origin: DateTime<Utc>, speed: f64) -> anyhow::Resul
     clock
         .write(&file)
         .with_context(|| format!("failed to write {}", file.display()))?;
-    Ok(ReplayClock::read(&file)?)
+    Ok((clock, fresh))
 }
 
 /// The settings for a recording: the common ones, with the recording's tickers.
