@@ -22,6 +22,9 @@ pub(crate) enum ApiError {
     /// There is nothing at this path.
     #[error("there is nothing at {path}: GET /openapi.json describes what there is")]
     UnknownPath { path: String },
+    /// The path is right and the method is not.
+    #[error("{path} cannot be asked by {method}: GET /openapi.json describes what there is")]
+    WrongMethod { method: String, path: String },
     /// A parameter cannot be used.
     #[error("{message}")]
     BadParameter { code: &'static str, message: String },
@@ -73,6 +76,7 @@ impl ApiError {
             Self::UnknownTicker { .. } => (StatusCode::NOT_FOUND, "unknown_ticker"),
             Self::UnknownModel { .. } => (StatusCode::NOT_FOUND, "unknown_model"),
             Self::UnknownPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
+            Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BadParameter { code, .. } => (StatusCode::BAD_REQUEST, code),
             Self::Timeout(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Storage(error) if error.is_retryable() => {

@@ -176,6 +176,17 @@ fn forming(time: DateTime<Utc>, price: Option<f64>) -> Option<FormingTrade> {
     })
 }
 
+/// The price as it was quoted. Yahoo keeps prices in single precision and sends them widened: 168.07 arrives as
+/// 168.07000732421875. The shortest decimal of the same single is what was meant; other numbers are left as they are.
+fn as_quoted(value: f64) -> f64 {
+    let single = value as f32;
+    if f64::from(single) == value {
+        single.to_string().parse().unwrap_or(value)
+    } else {
+        value
+    }
+}
+
 #[derive(Deserialize)]
 struct Envelope {
     chart: Option<Body>,
@@ -267,16 +278,31 @@ impl Quote {
         }
         let [open, high, low, close, volume] = &columns;
         let value = |column: &Option<Vec<Value>>, row: usize| column.as_ref()?.get(row)?.as_f64();
+        let price = |column, row| value(column, row).map(as_quoted);
         let rows = times.iter().enumerate().filter_map(|(row, seconds)| {
             Some(VendorRow {
                 time: DateTime::from_timestamp(*seconds, 0)?,
-                open: value(open, row),
-                high: value(high, row),
-                low: value(low, row),
-                close: value(close, row),
+                open: price(open, row),
+                high: price(high, row),
+                low: price(low, row),
+                close: price(close, row),
                 volume: value(volume, row),
             })
         });
         Ok(rows.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widened_prices_are_narrowed_and_others_kept() {
+        for quoted in [168.07, 1458.055, 45.6401, 0.0001, 92_000.5] {
+            assert_eq!(as_quoted(f64::from(quoted as f32)), quoted);
+        }
+        assert_eq!(as_quoted(168.070_000_1), 168.070_000_1);
+        assert!(as_quoted(f64::NAN).is_nan());
     }
 }

@@ -35,12 +35,20 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/ready", get(operations::ready))
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::map_response(never_cached));
     answers
         .route("/ws", get(socket::connect))
         .merge(frontend::routes())
         .layer(middleware::from_fn_with_state(state.clone(), count))
         .with_state(state)
+}
+
+async fn wrong_method(request: Request) -> ApiError {
+    ApiError::WrongMethod {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+    }
 }
 
 /// Prices are old within a minute.

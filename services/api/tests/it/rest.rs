@@ -168,6 +168,15 @@ async fn what_was_asked_wrongly_is_named(pool: PgPool) {
     ] {
         assert_error(service.get(path).await, status, code, says);
     }
+    let posted = service
+        .client
+        .post(format!("http://{}/stocks", service.address))
+        .send()
+        .await
+        .unwrap();
+    let status = posted.status().as_u16();
+    let body = posted.json().await.unwrap();
+    assert_error((status, body), 405, "method_not_allowed", "POST");
     service.stop().await;
 }
 
