@@ -45,10 +45,6 @@ pub fn triple_barrier(bars: &[Bar], settings: &BarrierSettings, calendar: &Calen
     let mut labels = Vec::with_capacity(bars.len());
     let mut before: Option<f64> = None;
     for (position, step) in path.steps.iter().enumerate() {
-        // A night's move is none of a minute: it would widen the barriers all morning.
-        if settings.within_session && path.begins_session(position) {
-            before = Some(step.bar.open.get());
-        }
         let close = step.bar.close.get();
         let volatility = before
             .replace(close)
@@ -85,10 +81,6 @@ struct Step<'a> {
 }
 
 impl<'a> Path<'a> {
-    fn begins_session(&self, position: usize) -> bool {
-        position > 0 && self.steps[position - 1].stretch_end == position
-    }
-
     fn new(bars: &'a [Bar], settings: &BarrierSettings, calendar: &Calendar) -> Self {
         let all = bars.iter().enumerate();
         if !settings.within_session {

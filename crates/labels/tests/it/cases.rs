@@ -167,44 +167,6 @@ fn the_vertical_barrier_stays_within_the_session() {
 }
 
 #[test]
-fn a_night_widens_no_barrier() {
-    let minutes = |first: &str, price: f64| -> Vec<Bar> {
-        let quiet = (0..10).map(|minute| {
-            let start = time(first) + TimeDelta::minutes(minute);
-            let close = if minute % 2 == 0 {
-                price
-            } else {
-                price * 1.001
-            };
-            Bar::new(start, price, price * 1.001, price, close, 100.0).unwrap()
-        });
-        quiet.collect()
-    };
-    let mut bars = minutes("2018-03-26T19:50:00Z", 100.0);
-    bars.extend(minutes("2018-03-27T13:30:00Z", 120.0));
-    let target = |settings: &BarrierSettings| {
-        let labels = triple_barrier(&bars, settings, nyse());
-        let morning = labels
-            .iter()
-            .find(|label| label.start >= time("2018-03-27T13:30:00Z"));
-        morning.unwrap().target
-    };
-    let within = BarrierSettings {
-        minimum_target: 0.0,
-        ..settings(3)
-    };
-    assert!(target(&within) < 0.004, "{}", target(&within));
-    let joined = BarrierSettings {
-        within_session: false,
-        ..within
-    };
-    assert!(
-        target(&joined) > 0.1,
-        "sessions joined end to end know the night"
-    );
-}
-
-#[test]
 fn half_days_end_early() {
     // 2018-11-23 ended at 13:00 in New York; the third bar is 12:58.
     let mut bars = bars_from("2018-11-23T17:56:00Z", &[QUIET, (90.0, 110.0, 90.0, 100.0)]);
