@@ -123,7 +123,7 @@ async fn probe(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
 /// The address holds the password of `settings`: never log it.
 ///
 /// # Errors
-/// As [`connect`], and [`StorageError::Database`] when the user may not create databases.
+/// As [`connect`], and [`StorageError::Query`] when the user may not create databases.
 pub async fn ensure_database(
     settings: &DatabaseSettings,
     name: &str,

@@ -26,10 +26,7 @@ fn a_running_session_gives_closed_bars_and_the_last_trade() {
     assert_eq!(fetched.closed.first().unwrap().start, at(1_610_375_400));
     assert_eq!(fetched.closed.first().unwrap().volume, 6_021_983);
     let last = fetched.closed.last().unwrap();
-    assert_eq!(
-        (last.start, last.close.get()),
-        (at(1_610_389_740), 129.61)
-    );
+    assert_eq!((last.start, last.close.get()), (at(1_610_389_740), 129.61));
     let forming = fetched.forming.unwrap();
     assert_eq!(
         (forming.time, forming.price.get()),
