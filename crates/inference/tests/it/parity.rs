@@ -147,9 +147,10 @@ fn the_official_interpreter_computes_the_same() {
 }
 
 fn official(python: &OsString, model: &Path, inputs: &Path, batch: usize) -> Vec<[f32; 3]> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/litert_predict.py");
+    // Part of the program, not a path of where it was built: checkouts may share their builds.
     let output = Command::new(python)
-        .args([script.as_path(), model, inputs])
+        .args(["-c", include_str!("../litert_predict.py")])
+        .args([model, inputs])
         .args([batch, WINDOW, FEATURE_COUNT].map(|number| number.to_string()))
         .output()
         .expect("TANDEM_PYTHON starts");
