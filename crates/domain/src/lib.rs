@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod bar;
+mod corporate_action;
+mod economy;
+mod news;
 mod prediction;
 mod price;
 mod recommendation;
@@ -8,6 +11,9 @@ mod ticker;
 mod universe;
 
 pub use bar::{BAR_SECONDS, Bar, BarFault};
+pub use corporate_action::{CorporateAction, ShareChange};
+pub use economy::{InvalidSeriesId, MacroObservation, SeriesId};
+pub use news::{InvalidSentiment, NewsArticle, NewsSource, Sentiment};
 pub use prediction::{
     Class, InvalidModelId, InvalidModelKind, InvalidProbabilities, ModelId, ModelKind, Prediction,
     Probabilities,

@@ -12,18 +12,8 @@ use bar_files::{BarFileError, read_bars};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use flate2::read::GzDecoder;
 
-/// The folder of shared data, when this machine has it.
 fn shared(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("data/bars_1m").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: no {}", path.display());
-    None
+    test_support::shared(&format!("data/bars_1m/{name}"))
 }
 
 #[test]

@@ -1,31 +1,15 @@
-use std::{env, fs::File, path::PathBuf};
+use std::fs::File;
 
 use calendar::{Session, nyse};
 use chrono::NaiveDate;
 use flate2::read::GzDecoder;
 
-/// The shared reference data, or a note that they are absent.
-fn golden(name: &str) -> Option<File> {
-    let shared = env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("golden").join(name);
-    match File::open(&path) {
-        Ok(file) => Some(file),
-        Err(error) => {
-            eprintln!("skipped: {} is not there ({error})", path.display());
-            None
-        }
-    }
-}
-
 #[test]
 fn every_session_equals_exchange_calendars() {
-    let Some(file) = golden("nyse_sessions_2005_2027.csv.gz") else {
+    let Some(path) = test_support::shared("golden/nyse_sessions_2005_2027.csv.gz") else {
         return;
     };
-    let mut reader = csv::Reader::from_reader(GzDecoder::new(file));
+    let mut reader = csv::Reader::from_reader(GzDecoder::new(File::open(path).unwrap()));
     let expected: Vec<Session> = reader
         .records()
         .map(|record| {

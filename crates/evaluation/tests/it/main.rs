@@ -1,26 +1,8 @@
 //! Against scikit-learn's figures.
 
-use std::path::PathBuf;
-
 use domain::Class;
 use evaluation::{most_probable, score};
-
-/// The folder of reference data, or a plain word that its test is skipped.
-fn shared(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = folder.join(name);
-    if !path.exists() {
-        eprintln!(
-            "skipped: {} is absent (set TANDEM_SHARED_DIR)",
-            path.display()
-        );
-        return None;
-    }
-    Some(path)
-}
+use test_support::shared;
 
 #[test]
 fn scores_equal_scikit_learn() {

@@ -1,4 +1,4 @@
-use std::{env, fs::File, path::PathBuf};
+use std::fs::File;
 
 use calendar::nyse;
 use domain::Bar;
@@ -9,18 +9,9 @@ use labels::{BarrierSettings, triple_barrier};
 const TOLERANCE: f64 = 1e-11;
 
 fn golden(name: &str) -> Option<csv::Reader<GzDecoder<File>>> {
-    let shared = env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("golden").join(name);
-    match File::open(&path) {
-        Ok(file) => Some(csv::Reader::from_reader(GzDecoder::new(file))),
-        Err(error) => {
-            eprintln!("skipped: {} is not there ({error})", path.display());
-            None
-        }
-    }
+    let path = test_support::shared(&format!("golden/{name}"))?;
+    let file = File::open(path).unwrap();
+    Some(csv::Reader::from_reader(GzDecoder::new(file)))
 }
 
 #[test]

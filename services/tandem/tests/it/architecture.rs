@@ -59,12 +59,13 @@ fn heavy_libraries_have_one_home_each() {
     assert_eq!(users(&crates, |name| name == "polars"), ["bar-files"]);
     assert_eq!(
         users(&crates, |name| name.starts_with("tract")),
-        ["inference", "tflite-export"]
+        ["inference", "sentiment", "tflite-export"]
     );
     assert_eq!(
         users(&crates, |name| name == "yahoo_finance_api"),
         ["market-data"]
     );
+    assert_eq!(users(&crates, |name| name == "tokenizers"), ["sentiment"]);
 }
 
 #[test]
@@ -81,25 +82,34 @@ fn the_day_never_reaches_the_night() {
 #[test]
 fn ingestors_know_nothing_of_who_reads() {
     let crates = dependencies();
-    let reached = reach(&crates, "price-ingestor");
-    for reader in [
-        "features",
-        "labels",
-        "inference",
-        "training",
-        "model-registry",
-        "api",
+    for ingestor in [
+        "price-ingestor",
+        "news-ingestor",
+        "macro-ingestor",
+        "corporate-actions",
     ] {
-        assert!(!reached.contains(reader), "price-ingestor reaches {reader}");
+        let reached = reach(&crates, ingestor);
+        for reader in [
+            "features",
+            "labels",
+            "inference",
+            "training",
+            "model-registry",
+            "api",
+        ] {
+            assert!(!reached.contains(reader), "{ingestor} reaches {reader}");
+        }
     }
 }
 
 #[test]
-fn the_simulator_is_known_to_nobody_but_tests() {
-    assert_eq!(
-        users(&dependencies(), |name| name == "market-sim"),
-        Vec::<&str>::new()
-    );
+fn simulator_and_test_support_are_known_to_nobody_but_tests() {
+    for name in ["market-sim", "test-support"] {
+        assert_eq!(
+            users(&dependencies(), |user| user == name),
+            Vec::<&str>::new()
+        );
+    }
 }
 
 #[test]

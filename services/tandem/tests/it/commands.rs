@@ -1,6 +1,6 @@
 use std::{
     fmt::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
@@ -37,21 +37,8 @@ fn refused(arguments: &[&str]) -> String {
     message
 }
 
-/// The folder of reference data, or a plain word that its test is skipped.
 fn shared(name: &str) -> Option<String> {
-    let folder = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = folder.join(name);
-    if !path.exists() {
-        eprintln!(
-            "skipped: {} is absent (set TANDEM_SHARED_DIR)",
-            path.display()
-        );
-        return None;
-    }
-    Some(path.to_string_lossy().into_owned())
+    Some(test_support::shared(name)?.to_string_lossy().into_owned())
 }
 
 fn golden(name: &str) -> Option<String> {
