@@ -95,16 +95,7 @@ pub fn write_artifact(
 /// # Errors
 /// A [`RegistryError`] that names the file and what is wrong with it.
 pub fn read_artifact(dir: &Path) -> Result<Artifact, RegistryError> {
-    let manifest_path = dir.join(MANIFEST_FILE);
-    let json = read(&manifest_path)?;
-    check_schema_version(&manifest_path, &json)?;
-    let manifest: Manifest = files::from_json(&manifest_path, &json, ADVICE)?;
-    if let Some(reason) = manifest.contradiction() {
-        return Err(RegistryError::Inconsistent {
-            path: manifest_path,
-            reason,
-        });
-    }
+    let manifest = read_manifest(dir)?;
     let network_path = dir.join(NETWORK_FILE);
     let tflite = read(&network_path)?;
     let found = checksum(&tflite);
@@ -117,6 +108,18 @@ pub fn read_artifact(dir: &Path) -> Result<Artifact, RegistryError> {
         });
     }
     Ok(Artifact { manifest, tflite })
+}
+
+/// Reads an artifact's manifest and checks it, all but the checksum of the network.
+pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, RegistryError> {
+    let path = dir.join(MANIFEST_FILE);
+    let json = read(&path)?;
+    check_schema_version(&path, &json)?;
+    let manifest: Manifest = files::from_json(&path, &json, ADVICE)?;
+    match manifest.contradiction() {
+        Some(reason) => Err(RegistryError::Inconsistent { path, reason }),
+        None => Ok(manifest),
+    }
 }
 
 /// Looks at the version alone, since the rest of another version's file may have any form.

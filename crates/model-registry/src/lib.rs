@@ -5,6 +5,7 @@ mod champions;
 mod error;
 mod files;
 mod manifest;
+mod shelf;
 
 pub use artifact::{
     Artifact, MANIFEST_FILE, NETWORK_FILE, artifact_dir, checksum, read_artifact, write_artifact,
@@ -15,3 +16,4 @@ pub use manifest::{
     FeatureRecord, FeatureStatistics, MANIFEST_SCHEMA_VERSION, Manifest, Ranges, ScalerRecord,
     TimeRange,
 };
+pub use shelf::{Listed, list_artifacts, remove_unneeded};

@@ -21,6 +21,14 @@ pub enum SettingsError {
         /// Line and reason.
         source: Box<toml::de::Error>,
     },
+    /// The file holds a section that nobody reads: it is misspelt.
+    #[error("{} has no use for a section [{section}]: expected one of {}", path.display(), SECTIONS.join(", "))]
+    UnknownSection {
+        /// Path of the file.
+        path: PathBuf,
+        /// Name of the section.
+        section: String,
+    },
     /// A section is missing, or a field of it is unknown, missing or of a wrong type.
     #[error("section [{section}] of {} cannot be used", path.display())]
     Section {
@@ -40,6 +48,21 @@ pub enum SettingsError {
         purpose: &'static str,
     },
 }
+
+/// All sections of the settings file. Each is read by those it concerns.
+const SECTIONS: [&str; 11] = [
+    "universe",
+    "ingest",
+    "quality",
+    "news",
+    "economy",
+    "storage",
+    "labels",
+    "training",
+    "policy",
+    "evaluation",
+    "api",
+];
 
 /// Path of the settings file: `TANDEM_CONFIG`, else `config/tandem.toml`.
 pub fn config_path() -> PathBuf {
@@ -97,6 +120,12 @@ pub fn load_settings_from<T: DeserializeOwned>(
         path: path.to_owned(),
         source: Box::new(source),
     })?;
+    if let Some(unknown) = file.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
+        return Err(SettingsError::UnknownSection {
+            path: path.to_owned(),
+            section: unknown.clone(),
+        });
+    }
     let mut table = match file.remove(section) {
         Some(toml::Value::Table(table)) => table,
         _ => toml::Table::new(),
@@ -196,5 +225,7 @@ mod tests {
             "{message}"
         );
         assert!(chain(&load("[ingest\n", &[]).unwrap_err()).contains("line 1"));
+        let message = chain(&load("[ingset]\nrequests_per_second = 2\n", &[]).unwrap_err());
+        assert!(message.contains("[ingset]") && message.contains("ingest"));
     }
 }

@@ -46,3 +46,30 @@ fn scores_equal_scikit_learn() {
         golden["confusion"]
     );
 }
+
+#[test]
+fn drift_equals_scipy() {
+    let Some(path) = shared("golden/drift_scipy.json") else {
+        return;
+    };
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let sample = |name: &str| -> Vec<f64> { serde_json::from_value(golden[name].clone()).unwrap() };
+    let (reference, current) = (sample("reference"), sample("current"));
+    let found = evaluation::drift(&reference, &current).unwrap();
+    for (name, ours) in [
+        ("psi_deciles_of_reference_floor_1e4", found.psi),
+        ("ks_statistic", found.ks),
+        ("ks_p_value", found.ks_p_value),
+        ("wasserstein", found.wasserstein),
+        ("z_of_mean", found.z_of_mean),
+    ] {
+        let theirs = golden[name].as_f64().unwrap();
+        assert!(
+            (ours - theirs).abs() <= 1e-9 * theirs.abs(),
+            "{name}: {ours} and {theirs}"
+        );
+    }
+    let edges = evaluation::deciles(&reference).unwrap();
+    let from_edges = evaluation::psi_of_deciles(&edges, &current).unwrap();
+    assert!((from_edges - found.psi).abs() < 1e-3, "{from_edges}");
+}

@@ -3,6 +3,7 @@
 
 mod artifact;
 mod champions;
+mod shelf;
 
 use chrono::{DateTime, TimeZone, Utc};
 use domain::{ModelId, ModelKind};
