@@ -17,7 +17,7 @@ pub enum BaselineError {
     #[error("a baseline needs labelled cases to fit on, and there are none")]
     Empty,
     /// A class that never occurs cannot be learned.
-    #[error("the linear baseline needs cases of all three classes: there is none of class {class}")]
+    #[error("a fitted baseline needs cases of all three classes: there is none of class {class}")]
     MissingClass {
         /// The absent class.
         class: Class,
@@ -30,9 +30,47 @@ pub enum BaselineError {
         /// Labels.
         labels: usize,
     },
+    /// A feature is no number.
+    #[error("feature {feature} of case {case} is not a finite number")]
+    NotFinite {
+        /// Row.
+        case: usize,
+        /// Column.
+        feature: usize,
+    },
+    /// Another number of features than the baseline was fitted on.
+    #[error("the baseline was fitted on {fitted} features and asked with {found}")]
+    Features {
+        /// Features fitted on.
+        fitted: usize,
+        /// Features given.
+        found: usize,
+    },
     /// The optimiser gave up.
     #[error("failed to fit the linear baseline")]
     Fit(#[source] Box<linfa_logistic::error::Error>),
+}
+
+impl BaselineError {
+    /// Whether features `[cases, features]` and labels `[cases]` can be learned from.
+    pub(crate) fn check(features: ArrayView2<'_, f64>, labels: &[Class]) -> Result<(), Self> {
+        if features.nrows() != labels.len() {
+            return Err(Self::Lengths {
+                rows: features.nrows(),
+                labels: labels.len(),
+            });
+        }
+        if let Some(class) = Class::ALL.into_iter().find(|class| !labels.contains(class)) {
+            return Err(Self::MissingClass { class });
+        }
+        match features
+            .indexed_iter()
+            .find(|(_, value)| !value.is_finite())
+        {
+            Some(((case, feature), _)) => Err(Self::NotFinite { case, feature }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Predicts for every case how often the classes occurred in the training data.
@@ -109,17 +147,9 @@ impl LinearModel {
     /// Fits on features of shape `[cases, features]` and their labels `[cases]`.
     ///
     /// # Errors
-    /// [`BaselineError`] when shapes differ, a class is absent or the optimiser fails.
+    /// [`BaselineError`] when shapes differ, a class is absent, a feature is no number or the optimiser fails.
     pub fn fit(features: ArrayView2<'_, f64>, labels: &[Class]) -> Result<Self, BaselineError> {
-        if features.nrows() != labels.len() {
-            return Err(BaselineError::Lengths {
-                rows: features.nrows(),
-                labels: labels.len(),
-            });
-        }
-        if let Some(class) = Class::ALL.into_iter().find(|class| !labels.contains(class)) {
-            return Err(BaselineError::MissingClass { class });
-        }
+        BaselineError::check(features, labels)?;
         let mean = features.mean_axis(Axis(0)).ok_or(BaselineError::Empty)?;
         // A constant feature carries nothing; dividing by 1 keeps it at 0.
         let deviation = features

@@ -1,8 +1,7 @@
 use domain::Class;
 use serde::Serialize;
 
-/// Equal-width bins of the top probability in the expected calibration error, as in Guo et al. (2017).
-const CALIBRATION_BINS: usize = 15;
+use crate::reliability::top_bins;
 
 /// How three-class probabilities and the classes chosen from them compare with what happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -85,26 +84,7 @@ pub fn score(
     predicted: &[Class],
     probabilities: &[[f64; 3]],
 ) -> Result<Scores, ScoreError> {
-    if truth.len() != predicted.len() || truth.len() != probabilities.len() {
-        let (predicted, probabilities) = (predicted.len(), probabilities.len());
-        return Err(ScoreError::Lengths {
-            truth: truth.len(),
-            predicted,
-            probabilities,
-        });
-    }
-    if truth.is_empty() {
-        return Err(ScoreError::Empty);
-    }
-    for (case, values) in probabilities.iter().enumerate() {
-        let sum: f64 = values.iter().sum();
-        if !values.iter().all(|value| (0.0..=1.0).contains(value)) || (sum - 1.0).abs() > 1e-4 {
-            return Err(ScoreError::Probabilities {
-                case,
-                values: *values,
-            });
-        }
-    }
+    check(truth.len(), predicted.len(), probabilities)?;
     let mut confusion = [[0_u64; 3]; 3];
     for (truth, predicted) in truth.iter().zip(predicted) {
         confusion[truth.index()][predicted.index()] += 1;
@@ -131,7 +111,36 @@ pub fn score(
     })
 }
 
-fn top(values: &[f64; 3]) -> usize {
+/// Whether there are cases, as many of each, with probabilities that are some.
+pub(crate) fn check(
+    truth: usize,
+    predicted: usize,
+    probabilities: &[[f64; 3]],
+) -> Result<(), ScoreError> {
+    if truth != predicted || truth != probabilities.len() {
+        return Err(ScoreError::Lengths {
+            truth,
+            predicted,
+            probabilities: probabilities.len(),
+        });
+    }
+    if truth == 0 {
+        return Err(ScoreError::Empty);
+    }
+    for (case, values) in probabilities.iter().enumerate() {
+        let sum: f64 = values.iter().sum();
+        if !values.iter().all(|value| (0.0..=1.0).contains(value)) || (sum - 1.0).abs() > 1e-4 {
+            return Err(ScoreError::Probabilities {
+                case,
+                values: *values,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The most probable class; of equal ones the earlier.
+pub(crate) fn top(values: &[f64; 3]) -> usize {
     (1..3).fold(0, |best, class| {
         if values[class] > values[best] {
             class
@@ -171,7 +180,8 @@ fn matthews(confusion: &[[u64; 3]; 3]) -> f64 {
     ratio(hits * total - dot(happened, claimed), spread.sqrt())
 }
 
-fn surprise(values: &[f64; 3], class: usize) -> f64 {
+/// What one case adds to the log loss, in nats.
+pub(crate) fn surprise(values: &[f64; 3], class: usize) -> f64 {
     // As scikit-learn: the vector is normalised, and a probability of 0 costs as much as the smallest step above it.
     let sum: f64 = values.iter().sum();
     -(values[class] / sum)
@@ -186,15 +196,10 @@ fn squared_error(values: &[f64; 3], class: usize) -> f64 {
 }
 
 fn calibration_error(truth: &[Class], probabilities: &[[f64; 3]]) -> f64 {
-    let mut gaps = [0.0; CALIBRATION_BINS];
-    for (truth, values) in truth.iter().zip(probabilities) {
-        let predicted = top(values);
-        // Bins are open below and closed above: 0.2 belongs to the bin that ends there.
-        let bin = (values[predicted] * CALIBRATION_BINS as f64).ceil() as usize;
-        gaps[bin.clamp(1, CALIBRATION_BINS) - 1] +=
-            f64::from(u8::from(predicted == truth.index())) - values[predicted];
-    }
-    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / truth.len() as f64
+    let gaps = top_bins(truth, probabilities)
+        .into_iter()
+        .map(|bin| bin.cases as f64 * (bin.observed - bin.predicted).abs());
+    gaps.sum::<f64>() / truth.len() as f64
 }
 
 #[cfg(test)]

@@ -12,6 +12,17 @@ pub struct Signal {
     pub gross_return: f64,
 }
 
+impl Signal {
+    /// Return in the recommended direction before costs, as a fraction.
+    pub(crate) fn directed_return(&self) -> f64 {
+        match self.direction {
+            Class::Up => self.gross_return,
+            Class::Down => -self.gross_return,
+            Class::Neutral => 0.0,
+        }
+    }
+}
+
 /// What the confirmed recommendations alone were worth.
 ///
 /// Signals of neighbouring bars and of related stocks share their outcomes: `signals` is a count, not a number of
@@ -40,14 +51,10 @@ pub fn score_signals(signals: &[Signal], cases: usize, round_trip_cost_bps: f64)
     let share = |wanted: &dyn Fn(&Signal) -> bool| {
         signals.iter().filter(|signal| wanted(signal)).count() as f64 / count.max(1) as f64
     };
-    let directed = |signal: &Signal| match signal.direction {
-        Class::Up => signal.gross_return,
-        Class::Down => -signal.gross_return,
-        Class::Neutral => 0.0,
-    };
     // An empty sum of floats is -0.
-    let mean_return_bps =
-        (signals.iter().map(directed).sum::<f64>() + 0.0) / count.max(1) as f64 * 1e4;
+    let mean_return_bps = (signals.iter().map(Signal::directed_return).sum::<f64>() + 0.0)
+        / count.max(1) as f64
+        * 1e4;
     SignalScores {
         signals: count,
         coverage: count as f64 / cases.max(1) as f64,

@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod context;
+mod economy;
 pub mod indicators;
+mod news;
+mod pending;
 mod ring;
 mod scaler;
 mod schema;
@@ -8,7 +12,10 @@ mod stream;
 mod usual_volume;
 mod window;
 
+pub use context::{
+    Context, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent, TickerContext,
+};
 pub use scaler::{SCALED_MAXIMUM, SCALED_MINIMUM, Scaler, ScalerFault};
-pub use schema::{FEATURE_COUNT, FeatureSchema, FeatureVector};
+pub use schema::{CONTEXT_FEATURES, FEATURE_COUNT, FeatureSchema, FeatureVector};
 pub use stream::{FeatureStream, StreamError, WARM_UP_SESSIONS, fold};
 pub use window::{WINDOW, Window};

@@ -1,17 +1,21 @@
-use std::{fmt::Write as _, sync::LazyLock};
+use std::{fmt::Write as _, ops::Range, sync::LazyLock};
 
 use sha2::{Digest, Sha256};
 
 use crate::WINDOW;
 
 /// Features per bar.
-pub const FEATURE_COUNT: usize = 24;
+pub const FEATURE_COUNT: usize = 40;
 
-/// One bar's features in the order of [`FeatureSchema::names`]: finite, scale-free, not yet scaled to 0..1.
+/// Places of the features that are made of news and macro data; those before are made of bars.
+pub const CONTEXT_FEATURES: Range<usize> = 24..FEATURE_COUNT;
+
+/// One bar's features in the order of [`FeatureSchema::names`]: finite, scale-free where prices and
+/// volumes are concerned, not yet scaled to 0..1.
 pub type FeatureVector = [f32; FEATURE_COUNT];
 
 /// Raised with every change of what a feature means; a change of the names changes the hash by itself.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const NAMES: [&str; FEATURE_COUNT] = [
     "return_1",
@@ -38,6 +42,22 @@ const NAMES: [&str; FEATURE_COUNT] = [
     "hour_of_day",
     "day_of_week_sin",
     "day_of_week_cos",
+    "news_count",
+    "news_sentiment",
+    "news_sentiment_faded",
+    "news_recency",
+    "vix",
+    "vix_change",
+    "ten_year_yield",
+    "ten_year_yield_change",
+    "yield_curve",
+    "fed_funds_rate",
+    "unemployment",
+    "unemployment_change",
+    "inflation",
+    "inflation_of_the_month",
+    "gdp_growth",
+    "release_recency",
 ];
 
 /// What the models read. Saved with every model; a model of another hash must not be loaded.

@@ -5,8 +5,10 @@ use chrono::{DateTime, Datelike, Utc};
 use domain::{BAR_SECONDS, Bar};
 
 use crate::{
-    FeatureVector,
+    FeatureVector, MacroEvent, NewsEvent, TickerContext,
+    economy::Economy,
     indicators::{Atr, Bollinger, Macd, Rsi},
+    news::News,
     ring::Ring,
     usual_volume::{PROFILE_SESSIONS, UsualVolume},
 };
@@ -23,6 +25,7 @@ const WARM_UP_BARS: usize = 300;
 const LONGEST_RETURN: usize = 30;
 const VOLATILITY_BARS: usize = 60;
 const VOLUME_BARS: usize = 15;
+const MICROSECONDS: i64 = 1_000_000;
 const REGULAR_MINUTES: f64 = REGULAR_SESSION_MINUTES as f64;
 
 /// No ratio to the price counts as smaller: a tenth of a basis point. Keeps flat prices finite.
@@ -41,7 +44,10 @@ const GAP_BOUND: f64 = 4.0;
 static MINUTE_OF_HOUR: LazyLock<[(f32, f32); 60]> =
     LazyLock::new(|| std::array::from_fn(|minute| on_circle(minute as f64 / 60.0)));
 
-/// Computes the features of one ticker, bar by bar.
+/// Computes the features of one ticker, bar by bar, from its bars and what is known beside them.
+///
+/// Events may be pushed in any order and at any time. A bar uses exactly those pushed before it whose `available_at` is
+/// not after its close; one that is pushed late counts from the next bar on.
 #[derive(Clone, Debug)]
 pub struct FeatureStream {
     calendar: &'static Calendar,
@@ -61,6 +67,8 @@ pub struct FeatureStream {
     usual_volume: UsualVolume,
     volumes: Ring<VOLUME_BARS>,
     usual_volumes: Ring<VOLUME_BARS>,
+    news: News,
+    economy: Economy,
 }
 
 /// What stays the same through a session.
@@ -97,10 +105,11 @@ pub enum StreamError {
     },
 }
 
-/// Features of a ticker's history (NYSE sessions): the same stream over all bars. One entry a bar; `None` while
-/// warming up and for bars that the stream refuses.
-pub fn fold(bars: &[Bar]) -> Vec<Option<FeatureVector>> {
+/// Features of a ticker's history (NYSE sessions) with what was known beside it: the same stream over all bars. One
+/// entry a bar; `None` while warming up and for bars that the stream refuses.
+pub fn fold(bars: &[Bar], context: TickerContext<'_>) -> Vec<Option<FeatureVector>> {
     let mut stream = FeatureStream::new(calendar::nyse());
+    stream.push_context(context);
     bars.iter()
         .map(|bar| stream.push(bar).ok().flatten())
         .collect()
@@ -124,7 +133,36 @@ impl FeatureStream {
             usual_volume: UsualVolume::new(),
             volumes: Ring::new(),
             usual_volumes: Ring::new(),
+            news: News::new(),
+            economy: Economy::new(),
         }
+    }
+
+    /// Takes a story about the ticker; a score that is not finite is ignored.
+    pub fn push_news(&mut self, event: NewsEvent) {
+        self.news.push(event);
+    }
+
+    /// Takes a vintage of an economic series; series that no feature is made of and values that are not finite are
+    /// ignored.
+    pub fn push_macro(&mut self, event: &MacroEvent) {
+        self.economy.push(event);
+    }
+
+    /// Takes all events given.
+    pub fn push_context(&mut self, context: TickerContext<'_>) {
+        for event in context.news {
+            self.push_news(*event);
+        }
+        for event in context.economy {
+            self.push_macro(event);
+        }
+    }
+
+    /// Forgets the events that no bar has used yet, for a caller who pushes them anew.
+    pub fn forget_unused_events(&mut self) {
+        self.news.forget_unused();
+        self.economy.forget_unused();
     }
 
     /// Takes the next closed bar and answers with its features, `None` while warming up ([`WARM_UP_SESSIONS`]).
@@ -232,6 +270,28 @@ impl FeatureStream {
         let minutes_since_open = minute as f64 + 1.0;
         let minutes_to_close = f64::from(today.session.minutes()) - minutes_since_open;
 
+        let close_time = (bar.start.timestamp() + BAR_SECONDS) * MICROSECONDS;
+        let [
+            news_count,
+            news_sentiment,
+            news_sentiment_faded,
+            news_recency,
+        ] = self.news.at(close_time);
+        let [
+            vix,
+            vix_change,
+            ten_year_yield,
+            ten_year_yield_change,
+            yield_curve,
+            fed_funds_rate,
+            unemployment,
+            unemployment_change,
+            inflation,
+            inflation_of_the_month,
+            gdp_growth,
+            release_recency,
+        ] = self.economy.at(close_time);
+
         // In the order of FeatureSchema::names.
         Some([
             log_return(1),
@@ -261,6 +321,22 @@ impl FeatureStream {
             (minute_of_day / 60) as f32,
             day_of_week_sin,
             day_of_week_cos,
+            news_count,
+            news_sentiment,
+            news_sentiment_faded,
+            news_recency,
+            vix,
+            vix_change,
+            ten_year_yield,
+            ten_year_yield_change,
+            yield_curve,
+            fed_funds_rate,
+            unemployment,
+            unemployment_change,
+            inflation,
+            inflation_of_the_month,
+            gdp_growth,
+            release_recency,
         ])
     }
 

@@ -1,7 +1,9 @@
 use domain::Bar;
-use features::{FEATURE_COUNT, FeatureStream, FeatureVector, Scaler, StreamError, WINDOW, Window};
+use features::{
+    FEATURE_COUNT, FeatureStream, FeatureVector, Scaler, StreamError, TickerContext, WINDOW, Window,
+};
 
-/// One ticker's features as its bars close, and the newest window of them.
+/// One ticker's features as its bars close and events become known, and the newest window of them.
 ///
 /// The window is kept unscaled: each model has its own scaler.
 #[derive(Clone, Debug)]
@@ -26,6 +28,16 @@ impl LiveTicker {
             window: Window::new(),
             ready: false,
         }
+    }
+
+    /// Takes events, in any order: each bar pushed afterwards uses those that were available at its close.
+    pub fn push_context(&mut self, context: TickerContext<'_>) {
+        self.stream.push_context(context);
+    }
+
+    /// Forgets the events that no bar has used yet, for a caller who pushes them anew.
+    pub fn forget_unused_events(&mut self) {
+        self.stream.forget_unused_events();
     }
 
     /// Takes the next closed bar. True when there is a full window that ends with it, false while warming up.

@@ -7,22 +7,29 @@ use market_data::{MAX_AGE, MAX_SPAN};
 
 use crate::{
     IngestError, Ingestor,
-    ingestor::{Failure, Job},
     progress::Progress,
+    round::{Failure, Job},
 };
 
 /// How often one request is tried.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 6;
+
+/// How often the vendor must say that it has nothing of a period with sessions: it also says so when something is wrong
+/// with it.
+const NOTHING_THERE_ATTEMPTS: u32 = 3;
 
 /// Pause before a second try, in market time; doubled before each further one.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
+/// Longest pause before another try while the vendor is left alone, in market time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// How long a round waits for its slowest answer before it stores the others, in real time.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How near to the end of what the vendor has a period may begin: in a fast replay market time runs on while the
 /// requests wait for their turn.
-const MARGIN: TimeDelta = TimeDelta::hours(2);
+pub(crate) const MARGIN: TimeDelta = TimeDelta::hours(2);
 
 /// How long after its open a session is left to the polls, which ask from its open on themselves.
 const JUST_OPENED: TimeDelta = TimeDelta::minutes(5);
@@ -63,7 +70,38 @@ impl Ingestor {
     /// # Errors
     /// [`IngestError::Storage`] when the database is lost.
     pub async fn backfill(&mut self) -> Result<BackfillReport, IngestError> {
-        let mut rests = self.missing();
+        let rests = self.missing();
+        self.work_off(rests).await
+    }
+
+    /// Fetches the sessions between two moments (UTC) of all tickers, whatever is stored of them, as far back as the
+    /// vendor allows: what comes replaces what was fetched before.
+    ///
+    /// # Errors
+    /// [`IngestError::Storage`] when the database is lost.
+    pub async fn backfill_between(
+        &mut self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<BackfillReport, IngestError> {
+        let now = self.source.time.now();
+        let oldest = from.max(now - (MAX_AGE - MARGIN));
+        let periods = periods(self.source.calendar, None, oldest, to.min(now));
+        let rest = |place| Rest {
+            place,
+            periods: periods.clone().into(),
+            attempts: 0,
+        };
+        let rests = if periods.is_empty() {
+            Vec::new()
+        } else {
+            (0..self.book.tickers.len()).map(rest).collect()
+        };
+        self.work_off(rests).await
+    }
+
+    /// Asks for period after period until nothing is left or nobody answers.
+    async fn work_off(&mut self, mut rests: Vec<Rest>) -> Result<BackfillReport, IngestError> {
         for rest in &rests {
             if let Some(state) = self.book.tickers.get_mut(rest.place) {
                 state.owes_history = true;
@@ -87,41 +125,46 @@ impl Ingestor {
             report.inserted += round.inserted;
             report.quarantined += round.quarantined;
             let mut done = 0;
-            let mut longest_wait = 0;
+            let mut pause = Duration::ZERO;
+            let now = self.source.time.now();
             rests.retain_mut(|rest| {
-                match failed.get(&rest.place) {
-                    None | Some(Failure::NothingThere) => {
-                        rest.periods.pop_front();
-                        rest.attempts = 0;
-                        report.requests += 1;
-                        done += 1;
-                        let more = !rest.periods.is_empty();
-                        if let Some(state) = self.book.tickers.get_mut(rest.place) {
-                            state.owes_history = more;
-                        }
-                        return more;
+                let again = match failed.get(&rest.place) {
+                    None => None,
+                    Some(Failure::NothingThere) => Some(NOTHING_THERE_ATTEMPTS),
+                    Some(Failure::Passing | Failure::HeldBack(_)) => Some(ATTEMPTS),
+                    Some(Failure::Lasting) => Some(0),
+                };
+                rest.attempts += 1;
+                if again.is_some_and(|attempts| rest.attempts < attempts) {
+                    let mut wait = RETRY_PAUSE.saturating_mul(1 << (rest.attempts - 1).min(10));
+                    if let Some(Failure::HeldBack(until)) = failed.get(&rest.place) {
+                        wait = wait.max((*until - now).to_std().unwrap_or_default());
                     }
-                    Some(Failure::Passing) if rest.attempts + 1 < ATTEMPTS => {
-                        rest.attempts += 1;
-                        longest_wait = longest_wait.max(rest.attempts);
-                        return true;
-                    }
-                    Some(_) => done += rest.periods.len(),
+                    pause = pause.max(wait.min(LONGEST_PAUSE));
+                    return true;
                 }
-                if let Some(state) = self.book.tickers.get(rest.place) {
-                    let ticker = state.ticker.clone();
-                    let list = if state.is_unknown() {
-                        &mut report.unknown
-                    } else {
-                        &mut report.unfinished
-                    };
-                    list.push(ticker);
+                let Some(state) = self.book.tickers.get_mut(rest.place) else {
+                    return false;
+                };
+                if matches!(failed.get(&rest.place), None | Some(Failure::NothingThere)) {
+                    rest.periods.pop_front();
+                    rest.attempts = 0;
+                    report.requests += 1;
+                    done += 1;
+                    state.owes_history = !rest.periods.is_empty();
+                    return state.owes_history;
                 }
+                done += rest.periods.len();
+                let list = if state.is_unknown() {
+                    &mut report.unknown
+                } else {
+                    &mut report.unfinished
+                };
+                list.push(state.ticker.clone());
                 false
             });
             progress.advance(done, report.inserted);
-            if longest_wait > 0 {
-                let pause = RETRY_PAUSE.saturating_mul(1 << (longest_wait - 1));
+            if !pause.is_zero() {
                 tokio::time::sleep(self.source.time.pause(pause)).await;
             }
         }
@@ -140,7 +183,15 @@ impl Ingestor {
                 let next = state
                     .last_start
                     .map(|last| last + TimeDelta::seconds(BAR_SECONDS));
-                let periods = periods(self.source.calendar, next, oldest, now);
+                let mut periods = periods(self.source.calendar, next, oldest, now);
+                // What came last may have been provisional.
+                if let Some(first) = periods
+                    .first_mut()
+                    .filter(|period| Some(period.start) == next)
+                {
+                    first.start = (first.start - self.source.settings.overlap()).max(oldest);
+                    first.end = first.end.min(first.start + MAX_SPAN);
+                }
                 Rest {
                     place,
                     periods: periods.into(),

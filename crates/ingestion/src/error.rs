@@ -2,8 +2,10 @@
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// A setting is out of range.
-    #[error("[ingest] {field} = {value} cannot be used: expected {expected}")]
+    #[error("[{section}] {field} = {value} cannot be used: expected {expected}")]
     Setting {
+        /// Section of the settings.
+        section: &'static str,
         /// Name of the field.
         field: &'static str,
         /// Its value.

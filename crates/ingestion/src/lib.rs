@@ -1,16 +1,34 @@
 #![doc = include_str!("../README.md")]
 
 mod backfill;
+mod book;
+mod corporate_actions;
+mod economy;
 mod error;
+mod gaps;
 mod ingestor;
-mod market_time;
-mod pace;
+mod news;
 mod progress;
+mod quality;
+mod review;
+mod rhythm;
+mod round;
+mod second_source;
 mod settings;
 mod steps;
 
 pub use backfill::BackfillReport;
+pub use corporate_actions::{
+    ActionChange, ActionReport, SplitFactor, split_factor, update_corporate_actions,
+    without_dividends,
+};
+pub use economy::{MACRO_SERIES, store_economy};
 pub use error::IngestError;
+pub use gaps::GapReport;
 pub use ingestor::{Ingestor, PollReport};
-pub use market_time::MarketTime;
+pub use market_data::MarketTime;
+pub use news::{NewsDesk, NewsReport};
+pub use quality::{QualitySettings, daily_finding, volume_findings};
+pub use review::ReviewReport;
+pub use rhythm::{MissingStretch, missing_stretches};
 pub use settings::IngestSettings;

@@ -17,12 +17,23 @@ pub struct IngestSettings {
     pub request_timeout_ms: u64,
     /// How long after its end a minute counts as closed, in milliseconds; below a minute.
     pub grace_ms: u64,
+    /// Whether the price of the running minute comes from the vendor's live stream; while that is away, and without it,
+    /// from polls every `forming_interval_s`.
+    pub live_stream: bool,
     /// How often the price of the running minute is asked for between two closes, in seconds; 0 for never.
     pub forming_interval_s: u64,
     /// Minutes before the last stored bar that each poll asks for again, to catch revised and late bars.
     pub overlap_minutes: u32,
     /// Days of history fetched for a ticker without bars; Yahoo has 30.
     pub backfill_days: u32,
+    /// Days on which a gap is asked for before it is given up: the vendor has nothing there.
+    pub gap_attempts: u32,
+    /// How long the vendor must be away, in minutes, before the second source (Alpha Vantage, when
+    /// `ALPHA_VANTAGE_API_KEY` is set) is asked instead.
+    pub second_source_after_minutes: u32,
+    /// Requests a day (UTC) to the second source, the news' included, up to which prices ask it; 25 is its free plan.
+    /// 0 never asks it.
+    pub second_source_daily_requests: u32,
 }
 
 impl Default for IngestSettings {
@@ -32,9 +43,13 @@ impl Default for IngestSettings {
             concurrency: 20,
             request_timeout_ms: 10_000,
             grace_ms: 1_000,
+            live_stream: true,
             forming_interval_s: 15,
             overlap_minutes: 5,
             backfill_days: 30,
+            gap_attempts: 3,
+            second_source_after_minutes: 10,
+            second_source_daily_requests: 25,
         }
     }
 }
@@ -47,6 +62,7 @@ impl IngestSettings {
     pub fn check(&self) -> Result<(), IngestError> {
         let refuse = |field, value: String, expected| {
             Err(IngestError::Setting {
+                section: "ingest",
                 field,
                 value,
                 expected,
@@ -90,6 +106,9 @@ impl IngestSettings {
                 "1 to 30, which is all that Yahoo has",
             );
         }
+        if self.gap_attempts == 0 {
+            return refuse("gap_attempts", self.gap_attempts.to_string(), "1 or more");
+        }
         Ok(())
     }
 
@@ -101,6 +120,11 @@ impl IngestSettings {
     /// [`IngestSettings::request_timeout_ms`] as a span of real time.
     pub const fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// [`IngestSettings::overlap_minutes`] as a span of market time.
+    pub(crate) fn overlap(&self) -> TimeDelta {
+        TimeDelta::minutes(i64::from(self.overlap_minutes))
     }
 }
 
@@ -119,27 +143,22 @@ mod tests {
 
     #[test]
     fn a_bad_setting_is_named_with_its_value() {
-        let settings = IngestSettings {
+        let refused = |settings: IngestSettings| settings.check().unwrap_err().to_string();
+        let zero_rate = IngestSettings {
             requests_per_second: 0.0,
             ..IngestSettings::default()
         };
-        assert!(
-            settings
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("requests_per_second = 0")
-        );
-        let settings = IngestSettings {
+        assert!(refused(zero_rate).contains("[ingest] requests_per_second = 0"));
+        let too_long = IngestSettings {
             backfill_days: 60,
             ..IngestSettings::default()
         };
-        assert!(
-            settings
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("backfill_days = 60")
-        );
+        assert!(refused(too_long).contains("backfill_days = 60"));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        let error = serde_json::from_str::<IngestSettings>(r#"{"backfil_days": 3}"#).unwrap_err();
+        assert!(error.to_string().contains("backfil_days"), "{error}");
     }
 }

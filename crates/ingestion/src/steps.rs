@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::{Bar, Price};
 use market_data::Split;
@@ -31,6 +33,15 @@ pub(crate) struct Step {
     pub(crate) from: Price,
 }
 
+/// An answer's bars, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// Ascending.
+    pub(crate) accepted: Vec<Bar>,
+    /// Ascending.
+    pub(crate) refused: Vec<(Bar, Step)>,
+}
+
 impl StepGuard {
     /// Begins at the last stored bar.
     pub(crate) fn at(bar: &Bar) -> Self {
@@ -40,18 +51,74 @@ impl StepGuard {
         }
     }
 
-    /// Judges the next bar; bars come in ascending order. `splits` are those that took effect in the fetched period.
-    pub(crate) fn check(&mut self, bar: &Bar, splits: &[Split]) -> Result<(), Step> {
+    /// Judges an answer's bars, ascending. `splits` are those that took effect in the fetched period.
+    ///
+    /// Those older than the last accepted bar are gone through backwards from it: a price that has doubled within the
+    /// week is no reason to refuse last week's.
+    pub(crate) fn judge(&mut self, bars: Vec<Bar>, splits: &[Split]) -> Judged {
+        let past = match self.accepted {
+            Some(level) => bars.partition_point(|bar| bar.start < level.bar_start),
+            None => 0,
+        };
+        let mut steps = self.past_steps(bars.get(..past).unwrap_or_default(), splits);
+        let mut judged = Judged::default();
+        for (place, bar) in bars.into_iter().enumerate() {
+            let step = if place < past {
+                steps.remove(&place)
+            } else {
+                self.check(&bar, splits).err()
+            };
+            match step {
+                None => judged.accepted.push(bar),
+                Some(step) => judged.refused.push((bar, step)),
+            }
+        }
+        judged
+    }
+
+    /// Steps among bars (ascending) before the last accepted one, by place. The vendor sends them all at once, so that
+    /// a level that stays is believed from its first bar on.
+    fn past_steps(&self, bars: &[Bar], splits: &[Split]) -> BTreeMap<usize, Step> {
+        let mut steps = BTreeMap::new();
+        let Some(mut level) = self.accepted else {
+            return steps;
+        };
+        // All bars are on the basis of the fetch, the accepted one may be older than a split.
+        let ratio = ratio_since(level.bar_start, splits);
+        let mut doubted: Vec<(usize, Level)> = Vec::new();
+        for (place, bar) in bars.iter().enumerate().rev() {
+            let here = Level::of(bar);
+            if is_near(level.close, bar, 1.0) || is_near(level.close, bar, ratio) {
+                level = here;
+                doubted.clear();
+                continue;
+            }
+            let stays = doubted
+                .last()
+                .is_none_or(|(_, later)| is_near(later.close, bar, 1.0));
+            if !stays {
+                doubted.clear();
+            }
+            doubted.push((place, here));
+            steps.insert(place, Step { from: level.close });
+            if doubted.len() > CONFIRMING_BARS as usize {
+                for (place, _) in doubted.drain(..) {
+                    steps.remove(&place);
+                }
+                level = here;
+            }
+        }
+        steps
+    }
+
+    /// Judges the next bar; bars come in ascending order.
+    fn check(&mut self, bar: &Bar, splits: &[Split]) -> Result<(), Step> {
         let Some(accepted) = self.accepted else {
             self.accepted = Some(Level::of(bar));
             return Ok(());
         };
         // The vendor sends all bars on the basis of the fetch, the last stored one may be older than the split.
-        let ratio: f64 = splits
-            .iter()
-            .filter(|split| split.effective > accepted.bar_start)
-            .map(|split| split.ratio)
-            .product();
+        let ratio = ratio_since(accepted.bar_start, splits);
         if is_near(accepted.close, bar, 1.0) || is_near(accepted.close, bar, ratio) {
             self.accept(bar);
             return Ok(());
@@ -93,6 +160,12 @@ impl Level {
             close: bar.close,
         }
     }
+}
+
+/// New shares for one old share by all splits after a moment (UTC).
+fn ratio_since(time: DateTime<Utc>, splits: &[Split]) -> f64 {
+    let later = splits.iter().filter(|split| split.effective > time);
+    later.map(|split| split.ratio).product()
 }
 
 /// Whether all prices of the bar lie within a believable step of the close before, after a split of `ratio`.
@@ -181,5 +254,34 @@ mod tests {
             let close = if minute % 2 == 0 { 1_000.0 } else { 10.0 };
             guard.check(&bar(minute, close), &[]).unwrap_err();
         }
+    }
+
+    #[test]
+    fn the_past_is_believed_when_it_joins_the_present_and_single_ticks_are_not() {
+        // Half its price was lost overnight, between the minutes 19 and 20, and is accepted as such by now.
+        let mut guard = StepGuard::at(&bar(30, 40.0));
+        let price = |minute| match minute {
+            5 | 25 => 1_000.0,
+            0..20 => 100.0,
+            _ => 41.0,
+        };
+        let bars = (0..=31).map(|minute| bar(minute, price(minute))).collect();
+        let judged = guard.judge(bars, &[]);
+        let refused: Vec<_> = judged
+            .refused
+            .iter()
+            .map(|(refused, _)| refused.start)
+            .collect();
+        assert_eq!(refused, [bar(5, 1.0).start, bar(25, 1.0).start]);
+        assert_eq!(judged.accepted.len(), 30);
+        assert!(judged.accepted.is_sorted_by_key(|bar| bar.start));
+        // A split since the last accepted bar changes the basis of all that is sent.
+        let mut guard = StepGuard::at(&bar(30, 400.0));
+        let split = Split {
+            effective: bar(31, 1.0).start,
+            ratio: 4.0,
+        };
+        let bars = (25..35).map(|minute| bar(minute, 100.0)).collect();
+        assert!(guard.judge(bars, &[split]).refused.is_empty());
     }
 }

@@ -3,11 +3,22 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+use crate::Vendor;
 
 /// Yahoo refuses at once (429) whoever does not look like a browser.
-const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+pub(crate) const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
      Chrome/131.0.0.0 Safari/537.36";
+
+/// What we call ourselves elsewhere.
+const TANDEM: &str = concat!("Tandem/", env!("CARGO_PKG_VERSION"));
 
 /// How the vendors are reached.
 #[derive(Clone, Debug)]
@@ -53,6 +64,12 @@ pub enum ConnectionError {
         /// The client's reason.
         source: reqwest::Error,
     },
+    /// The system's root certificates cannot be used.
+    #[error("failed to set up TLS with the system's root certificates")]
+    Tls {
+        /// The TLS library's reason.
+        source: rustls::Error,
+    },
     /// The vendor's library refuses the HTTP client.
     #[error("failed to set up yahoo_finance_api")]
     Library {
@@ -72,31 +89,26 @@ impl VendorConnection {
         }
     }
 
-    pub(crate) fn client(&self) -> Result<Client, ConnectionError> {
+    pub(crate) fn client(&self, vendor: Vendor) -> Result<Client, ConnectionError> {
         let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
             .https_only(true)
             .connect_timeout(self.request_timeout)
             .timeout(self.request_timeout);
-        if let Some(address) = &self.address {
-            let port = address
-                .rsplit_once(':')
-                .filter(|(host, _)| !host.is_empty());
-            if !port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0)) {
-                return Err(ConnectionError::Address {
-                    value: address.clone(),
-                });
-            }
+        builder = match vendor {
+            Vendor::Yahoo => builder.user_agent(BROWSER),
+            // Where a key travels, no redirect takes it along to another host.
+            _ => builder
+                .user_agent(TANDEM)
+                .referer(false)
+                .redirect(redirect::Policy::none()),
+        };
+        if let Some(address) = self.fixed_address()? {
             // A proxy would resolve the vendor's name itself and reach the real vendor.
             builder = builder
                 .no_proxy()
-                .dns_resolver(Arc::new(FixedAddress(address.as_str().into())));
+                .dns_resolver(Arc::new(FixedAddress(address.into())));
         }
-        if let Some(path) = &self.certificate {
-            let pem = std::fs::read(path).map_err(|source| ConnectionError::ReadCertificate {
-                path: path.clone(),
-                source,
-            })?;
+        if let Some((path, pem)) = self.read_certificate()? {
             let roots = Certificate::from_pem_bundle(&pem)
                 .ok()
                 .filter(|roots| !roots.is_empty())
@@ -106,6 +118,56 @@ impl VendorConnection {
         builder
             .build()
             .map_err(|source| ConnectionError::Client { source })
+    }
+
+    /// TLS for what is no HTTP request, with the same trust.
+    pub(crate) fn tls(&self) -> Result<ClientConfig, ConnectionError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = |source| ConnectionError::Tls { source };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(tls)?;
+        let Some((path, pem)) = self.read_certificate()? else {
+            let builder = builder.with_platform_verifier().map_err(tls)?;
+            return Ok(builder.with_no_client_auth());
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
+            roots.add(certificate).map_err(tls)?;
+        }
+        if roots.is_empty() {
+            return Err(ConnectionError::Certificate { path: path.clone() });
+        }
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// The checked address that stands in for every vendor.
+    pub(crate) fn fixed_address(&self) -> Result<Option<&str>, ConnectionError> {
+        let Some(address) = self.address.as_deref() else {
+            return Ok(None);
+        };
+        let port = address
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.is_empty());
+        if port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+            Ok(Some(address))
+        } else {
+            Err(ConnectionError::Address {
+                value: address.to_owned(),
+            })
+        }
+    }
+
+    /// The only root to trust, if one is named: its path and the file's bytes.
+    pub(crate) fn read_certificate(&self) -> Result<Option<(&PathBuf, Vec<u8>)>, ConnectionError> {
+        let Some(path) = &self.certificate else {
+            return Ok(None);
+        };
+        let pem = std::fs::read(path).map_err(|source| ConnectionError::ReadCertificate {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Some((path, pem)))
     }
 }
 
@@ -143,24 +205,28 @@ mod tests {
             "market-sim:https",
             "market-sim:0",
         ] {
-            let error = connection(Some(bad), None).client().unwrap_err();
+            let error = connection(Some(bad), None)
+                .client(Vendor::Yahoo)
+                .unwrap_err();
             assert!(error.to_string().contains(bad), "{error}");
         }
         for good in ["127.0.0.1:8443", "market-sim:8443", "[::1]:8443"] {
-            connection(Some(good), None).client().unwrap();
+            connection(Some(good), None).client(Vendor::Yahoo).unwrap();
         }
     }
 
     #[test]
     fn a_bad_certificate_file_is_named() {
         let missing = connection(None, Some("no-such-file.pem".into()))
-            .client()
+            .client(Vendor::Yahoo)
             .unwrap_err();
         assert!(missing.to_string().contains("no-such-file.pem"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         std::fs::write(&path, "not a certificate").unwrap();
-        let error = connection(None, Some(path)).client().unwrap_err();
+        let error = connection(None, Some(path))
+            .client(Vendor::Yahoo)
+            .unwrap_err();
         assert!(
             matches!(error, ConnectionError::Certificate { .. }),
             "{error}"

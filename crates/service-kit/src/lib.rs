@@ -8,7 +8,7 @@ mod telemetry;
 pub use clock::{Clock, ClockError, ReplayClock};
 pub use settings::{
     SettingsError, config_path, database_url, frontend_dir, load_settings, load_settings_from,
-    model_config_path, models_dir,
+    model_config_path, models_dir, sentiment_dir,
 };
 pub use shutdown::Shutdown;
 pub use telemetry::{TelemetryError, init_telemetry};

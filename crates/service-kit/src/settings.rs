@@ -74,6 +74,12 @@ pub fn models_dir() -> PathBuf {
     path_from("TANDEM_MODELS_DIR", "models")
 }
 
+/// Folder of the models that read news: `TANDEM_SENTIMENT_DIR`, else `models/sentiment`. Apart from the others, as one
+/// serves every market.
+pub fn sentiment_dir() -> PathBuf {
+    path_from("TANDEM_SENTIMENT_DIR", "models/sentiment")
+}
+
 /// Path of the champions' file: `TANDEM_MODEL_CONFIG`, else `config/model_config.json`.
 pub fn model_config_path() -> PathBuf {
     path_from("TANDEM_MODEL_CONFIG", "config/model_config.json")

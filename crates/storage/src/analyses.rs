@@ -295,7 +295,7 @@ impl AnalysisRow {
     }
 }
 
-fn read_action(action: &'static str, text: &str) -> Result<Action, StorageError> {
+pub(crate) fn read_action(action: &'static str, text: &str) -> Result<Action, StorageError> {
     [Action::Buy, Action::Sell, Action::Hold]
         .into_iter()
         .find(|known| known.name() == text)

@@ -39,6 +39,7 @@ pub struct UpsertCounts {
 }
 
 /// Stores bars in one transaction, and notifies the listeners of [`crate::Channel::BarCommitted`] of what changed.
+/// What a revised bar held before is kept: see [`crate::bar_revisions`].
 ///
 /// Of a bar given twice, the later fetch counts, then the later place.
 ///
@@ -124,7 +125,11 @@ async fn upsert_batch(
                 volume = excluded.volume,
                 source = excluded.source,
                 fetched_at = excluded.fetched_at,
-                revision = stored.revision + 1
+                revision = keep_revised_bar(
+                    stored.ticker, stored.bar_start, stored.revision,
+                    stored.open, stored.high, stored.low, stored.close, stored.volume,
+                    stored.source, stored.fetched_at, excluded.fetched_at
+                )
             where excluded.fetched_at >= stored.fetched_at
                 and (stored.open, stored.high, stored.low, stored.close, stored.volume)
                     is distinct from
@@ -255,6 +260,32 @@ pub async fn bars_between(
     .into_iter()
     .map(|bar| bar.check(action))
     .collect()
+}
+
+/// Starts of the stored bars of one ticker with `from <= start < to`, UTC, ascending.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn bar_starts_between(
+    executor: impl PgExecutor<'_>,
+    ticker: &Ticker,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<DateTime<Utc>>, StorageError> {
+    sqlx::query_scalar!(
+        r#"
+        select bar_start
+        from price_data
+        where ticker = $1 and bar_start >= $2 and bar_start < $3
+        order by bar_start
+        "#,
+        ticker.as_str(),
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed("read the starts of bars"))
 }
 
 /// The last close of a ticker in a stretch of time.

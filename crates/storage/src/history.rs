@@ -59,11 +59,19 @@ impl Interval {
         }
     }
 
-    /// Most one-minute bars in one of these: a session has 390.
-    const fn stored_bars(self) -> i64 {
+    /// The buckets of `price_rollup` that make up one of these.
+    const fn rolled_up(self) -> Self {
         match self {
-            Self::OneDay => 390,
-            _ => self.minutes(),
+            Self::FifteenMinutes => Self::FiveMinutes,
+            other => other,
+        }
+    }
+
+    const fn length(self) -> PgInterval {
+        PgInterval {
+            months: 0,
+            days: 0,
+            microseconds: self.minutes() * 60 * 1_000_000,
         }
     }
 }
@@ -183,27 +191,23 @@ async fn buckets(
     limit: i64,
 ) -> Result<Vec<RawBar>, sqlx::Error> {
     let minutes = request.interval.minutes();
-    let width = PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: minutes * 60 * 1_000_000,
-    };
-    // The rows of a bucket may start before or after the asked range; daylight saving moves a day by an hour.
+    let rolled_up = request.interval.rolled_up();
+    // Buckets cut by the ends of the range have to lie outside of the asked one; daylight saving moves a day by an
+    // hour.
     let margin = TimeDelta::minutes(minutes + 60);
-    // Rows enough for the buckets wanted and for those that the margin adds and the query drops again.
-    let stored = request.interval.stored_bars();
-    let rows = stored * (limit + margin.num_minutes() / minutes + 1);
+    // Enough for the bars wanted and for those that the margin adds and the query drops again.
+    let bars = limit + margin.num_minutes() / minutes + 1;
     sqlx::query_file_as!(
         RawBar,
         "src/history.sql",
         ticker.as_str(),
+        rolled_up.length(),
         request
             .start
             .and_then(|start| start.checked_sub_signed(margin)),
         request.end.and_then(|end| end.checked_add_signed(margin)),
-        rows,
-        request.interval == Interval::OneDay,
-        width,
+        bars * (minutes / rolled_up.minutes()),
+        request.interval.length(),
         request.start,
         request.end,
         limit,

@@ -1,39 +1,49 @@
--- Bars of length $6 (of a session if $5) of ticker $1 that start in [$7, $8), at most $9 of them, the newest first.
-with stored as (
-    -- The newest one-minute bars, as many as the wanted bars can hold, so that a short page of a long history
-    -- reads little. The limits are wider than the range asked for by more than one wanted bar.
-    select bar_start, open, high, low, close, volume
-    from price_adjusted
-    where ticker = $1
-        and bar_start >= coalesce($2, '-infinity'::timestamptz)
-        and bar_start < coalesce($3, 'infinity'::timestamptz)
-    order by bar_start desc
-    limit $4
+-- Bars of length $6 of ticker $1 that start in [$7, $8), at most $9 of them, the newest first.
+with rollup as (
+    -- Buckets of length $2, which divides $6, from a range wider than the one asked for: at least the newest $5 of
+    -- them. A bucket comes once for each share basis of its minutes, on which it is adjusted.
+    select
+        rollup.bucket,
+        rollup.first_start,
+        rollup.last_start,
+        rollup.open / coalesce(split_factor.price, 1) as open,
+        rollup.high / coalesce(split_factor.price, 1) as high,
+        rollup.low / coalesce(split_factor.price, 1) as low,
+        rollup.close / coalesce(split_factor.price, 1) as close,
+        round(rollup.volume * coalesce(split_factor.shares, 1))::bigint as volume
+    from price_rollup(
+        $1, $2, coalesce($3, '-infinity'::timestamptz), coalesce($4, 'infinity'::timestamptz), $5
+    ) as rollup
+    left join split_factor
+        on split_factor.ticker = $1
+        and rollup.basis >= split_factor.valid_from
+        and rollup.basis < split_factor.valid_until
 ),
-bucket as (
-    -- New York is a whole number of hours from UTC, so that hours counted from half past are hours counted from
-    -- the open, in winter and in summer. A regular session never crosses midnight UTC.
+wanted as (
     select
         date_bin(
-            $6, bar_start, case when $5 then '2000-01-03 00:00:00+00' else '2000-01-03 14:30:00+00' end::timestamptz
+            $6,
+            bucket,
+            -- As price_rollup counts them.
+            case when $6 = interval '1 hour' then '2000-01-03 14:30:00+00' else '2000-01-03 00:00:00+00' end::timestamptz
         ) as start,
-        min(bar_start) as first,
-        max(bar_start) as last,
+        min(first_start) as first,
+        max(last_start) as last,
         max(high) as high,
         min(low) as low,
         sum(volume)::bigint as volume
-    from stored
+    from rollup
     group by 1
 ),
 placed as (
     -- A session is stamped with its regular open, whichever its first stored minute.
     select
-        case when $5
+        case when $6 = interval '1 day'
             then ((start at time zone 'UTC')::date + time '09:30') at time zone 'America/New_York'
             else start
         end as start,
         first, last, high, low, volume
-    from bucket
+    from wanted
 )
 select
     placed.start as "start!",
@@ -43,8 +53,8 @@ select
     closing.close as "close!",
     placed.volume as "volume!"
 from placed
-join stored as opening on opening.bar_start = placed.first
-join stored as closing on closing.bar_start = placed.last
+join rollup as opening on opening.first_start = placed.first
+join rollup as closing on closing.last_start = placed.last
 where placed.start >= coalesce($7, '-infinity'::timestamptz)
     and placed.start < coalesce($8, 'infinity'::timestamptz)
 order by placed.start desc

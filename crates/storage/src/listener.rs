@@ -26,6 +26,12 @@ pub enum Channel {
     BarCommitted,
     /// Prices of the minute that is not over yet.
     FormingPrice,
+    /// Splits, spin-offs or dividends were stored, changed or taken back.
+    CorporateAction,
+    /// Stories got their sentiment.
+    NewsScored,
+    /// Economic observations were stored.
+    MacroReleased,
 }
 
 impl Channel {
@@ -34,6 +40,9 @@ impl Channel {
         match self {
             Self::BarCommitted => "bar_committed",
             Self::FormingPrice => "forming_price",
+            Self::CorporateAction => "corporate_action",
+            Self::NewsScored => "news_scored",
+            Self::MacroReleased => "macro_released",
         }
     }
 }
@@ -63,6 +72,18 @@ pub enum Notice {
     },
     /// Prices of the minute that is not over yet.
     FormingPrices(Vec<FormingPrice>),
+    /// Splits, spin-offs or dividends were stored, changed or taken back: adjusted prices are others now.
+    CorporateActions {
+        /// Whose; nothing when they are too many to be named.
+        tickers: Option<Vec<Ticker>>,
+    },
+    /// Stories got a sentiment, and can be read now.
+    NewsScored {
+        /// The stocks under which they are filed; nothing when they are too many to be named.
+        tickers: Option<Vec<Ticker>>,
+    },
+    /// Economic observations were stored, and can be read now.
+    MacroReleased,
     /// The connection was lost and is back. What happened in between was not heard: read again.
     Reconnected,
 }
@@ -84,6 +105,11 @@ struct BarsCommitted {
     tickers: Option<Vec<Ticker>>,
     first: DateTime<Utc>,
     last: DateTime<Utc>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tickers {
+    tickers: Option<Vec<Ticker>>,
 }
 
 impl Listener {
@@ -187,6 +213,7 @@ impl Listener {
 fn read(notification: &PgNotification) -> Option<Notice> {
     let channel = notification.channel();
     let payload = notification.payload();
+    let tickers = || serde_json::from_str(payload).map(|Tickers { tickers }| tickers);
     let notice = if channel == Channel::BarCommitted.name() {
         serde_json::from_str(payload).map(
             |BarsCommitted {
@@ -201,6 +228,12 @@ fn read(notification: &PgNotification) -> Option<Notice> {
                 }
             },
         )
+    } else if channel == Channel::CorporateAction.name() {
+        tickers().map(|tickers| Notice::CorporateActions { tickers })
+    } else if channel == Channel::NewsScored.name() {
+        tickers().map(|tickers| Notice::NewsScored { tickers })
+    } else if channel == Channel::MacroReleased.name() {
+        Ok(Notice::MacroReleased)
     } else {
         serde_json::from_str(payload).map(Notice::FormingPrices)
     };
@@ -275,9 +308,37 @@ pub(crate) async fn notify_bars_committed(
     if text.len() > LONGEST_PAYLOAD {
         text = payload(None);
     }
+    notify(executor, Channel::BarCommitted, &text).await
+}
+
+/// Says on a channel whose something changed.
+pub(crate) async fn notify_tickers(
+    executor: impl PgExecutor<'_>,
+    channel: Channel,
+    tickers: BTreeSet<String>,
+) -> Result<(), sqlx::Error> {
+    let mut text = serde_json::json!({ "tickers": tickers }).to_string();
+    if text.len() > LONGEST_PAYLOAD {
+        text = serde_json::json!({ "tickers": null }).to_string();
+    }
+    notify(executor, channel, &text).await
+}
+
+pub(crate) async fn notify_macro_released(
+    executor: impl PgExecutor<'_>,
+) -> Result<(), sqlx::Error> {
+    notify(executor, Channel::MacroReleased, "").await
+}
+
+async fn notify(
+    executor: impl PgExecutor<'_>,
+    channel: Channel,
+    payload: &str,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        r#"select pg_notify('bar_committed', $1) as "sent!: ()""#,
-        text
+        r#"select pg_notify($1, $2) as "sent!: ()""#,
+        channel.name(),
+        payload,
     )
     .fetch_one(executor)
     .await?;

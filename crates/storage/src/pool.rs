@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{StorageError, error::failed, error::is_lost_connection};
+use crate::{StorageError, error::failed, error::is_lost_connection, timescale};
 
 /// The migrations of this version, for [`migrate`] and for tests.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -51,7 +51,18 @@ impl DatabaseSettings {
 pub async fn connect(settings: &DatabaseSettings) -> Result<PgPool, StorageError> {
     let options = PgConnectOptions::from_str(settings.url.expose_secret())
         .map_err(|source| StorageError::InvalidUrl { source })?
-        .application_name("tandem");
+        .application_name("tandem")
+        .options([
+            // Compiling a query takes longer than running any of ours, and so does planning it anew for each call
+            // where a table has a chunk for each month of many years.
+            ("jit", "off"),
+            ("plan_cache_mode", "force_generic_plan"),
+            // A backfill may touch any number of bars in compressed chunks. PostgreSQL keeps settings it does not know.
+            (
+                "timescaledb.max_tuples_decompressed_per_dml_transaction",
+                "0",
+            ),
+        ]);
     wait_until_ready(&options, settings.connect_timeout).await?;
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
@@ -128,10 +139,7 @@ pub async fn ensure_database(
     settings: &DatabaseSettings,
     name: &str,
 ) -> Result<String, StorageError> {
-    let server = PgConnectOptions::from_str(settings.url.expose_secret())
-        .map_err(|source| StorageError::InvalidUrl { source })?;
-    let address = server.clone().database(name).to_url_lossy().to_string();
-    wait_until_ready(&server, settings.connect_timeout).await?;
+    let address = database_on_server(settings, name).await?;
     if !sqlx::Postgres::database_exists(&address)
         .await
         .map_err(failed("look for the database"))?
@@ -148,17 +156,26 @@ pub async fn ensure_database(
 /// # Errors
 /// As [`ensure_database`].
 pub async fn drop_database(settings: &DatabaseSettings, name: &str) -> Result<(), StorageError> {
-    let server = PgConnectOptions::from_str(settings.url.expose_secret())
-        .map_err(|source| StorageError::InvalidUrl { source })?;
-    wait_until_ready(&server, settings.connect_timeout).await?;
-    sqlx::Postgres::drop_database(server.database(name).to_url_lossy().as_str())
+    let address = database_on_server(settings, name).await?;
+    sqlx::Postgres::drop_database(&address)
         .await
         .map_err(failed("drop the database"))
 }
 
+/// Address of a database, which need not exist, on a server that answers.
+async fn database_on_server(
+    settings: &DatabaseSettings,
+    name: &str,
+) -> Result<String, StorageError> {
+    let server = PgConnectOptions::from_str(settings.url.expose_secret())
+        .map_err(|source| StorageError::InvalidUrl { source })?;
+    wait_until_ready(&server, settings.connect_timeout).await?;
+    Ok(server.database(name).to_url_lossy().to_string())
+}
+
 /// Brings the schema up to date. Services may start together: the first one migrates, the others wait for it.
 ///
-/// Where TimescaleDB is installed, a `price_data` that is still empty becomes a hypertable.
+/// Where TimescaleDB is installed, what it offers is set up, see [`crate::TimescaleState`].
 ///
 /// # Errors
 /// [`StorageError::Migration`] names the migration; others when the database is lost on the way.
@@ -167,9 +184,5 @@ pub async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
         .run(pool)
         .await
         .map_err(|source| StorageError::Migration { source })?;
-    sqlx::raw_sql(include_str!("timescale.sql"))
-        .execute(pool)
-        .await
-        .map_err(failed("set up TimescaleDB"))?;
-    Ok(())
+    timescale::set_up(pool).await
 }

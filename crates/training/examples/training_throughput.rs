@@ -32,6 +32,7 @@ fn main() {
     };
     let dataset = Dataset::build(
         &market::bars(8, 16),
+        &features::Context::default(),
         &labels::BarrierSettings::default(),
         &settings,
         calendar::nyse(),

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
 use calendar::Calendar;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use domain::{Bar, Class, Ticker};
 use features::{
-    FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector, Scaler, WARM_UP_SESSIONS, WINDOW,
+    Context, FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector, NewsEvent, Scaler,
+    TickerContext, WARM_UP_SESSIONS, WINDOW,
 };
 use labels::BarrierSettings;
 use model_registry::{FeatureStatistics, Ranges, TimeRange};
@@ -84,17 +85,18 @@ struct RawSample {
 }
 
 impl Dataset {
-    /// Folds the bars into features, labels them, splits them by time (purged, with an embargo), and fits the scaler,
+    /// Folds the bars and what was known beside them into features, labels them, splits them by time (purged, with an embargo), and fits the scaler,
     /// the class weights and the drift statistics on the training part.
     ///
     /// `bars` are ascending per ticker; those outside regular sessions are left out. The caller cuts the history at
-    /// the time it wants to test after.
+    /// the time it wants to test after; events of `context` count by when they were available.
     ///
     /// # Errors
     /// [`TrainingError`] when settings are out of range, when there is too little to learn from (saying how much is
-    /// needed), or when features are constant or not finite.
+    /// needed), when features of the bars are constant, or when any are not finite.
     pub fn build(
         bars: &BTreeMap<Ticker, Vec<Bar>>,
+        context: &Context,
         barriers: &BarrierSettings,
         settings: &TrainingSettings,
         calendar: &'static Calendar,
@@ -109,8 +111,16 @@ impl Dataset {
                 .filter(|bar| calendar.session_at(bar.start).is_some())
                 .copied()
                 .collect();
-            add_to_fingerprint(&mut fingerprint, ticker, &bars);
-            series.push(Series::new(ticker, &bars, barriers, calendar)?);
+            let context = context.of(ticker);
+            add_to_fingerprint(&mut fingerprint, ticker, &bars, context.news);
+            series.push(Series::new(ticker, &bars, context, barriers, calendar)?);
+        }
+        for event in &context.economy {
+            fingerprint.update(event.available_at.timestamp_micros().to_le_bytes());
+            fingerprint.update(event.series.as_str());
+            fingerprint.update([0]);
+            fingerprint.update(event.period.num_days_from_ce().to_le_bytes());
+            fingerprint.update(event.value.to_le_bytes());
         }
         let embargo = settings.embargo_bars.max(barriers.horizon);
         let (early_stopping, calibration) = boundaries(&series, settings, calendar)?;
@@ -233,7 +243,7 @@ impl Dataset {
         &self.ranges
     }
 
-    /// SHA-256 over all tickers and bars used, 64 hexadecimal digits.
+    /// SHA-256 over all tickers, bars and events used, 64 hexadecimal digits.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -304,10 +314,12 @@ impl Series {
     fn new(
         ticker: &Ticker,
         bars: &[Bar],
+        context: TickerContext<'_>,
         barriers: &BarrierSettings,
         calendar: &'static Calendar,
     ) -> Result<Self, TrainingError> {
         let mut stream = FeatureStream::new(calendar);
+        stream.push_context(context);
         let mut rows: Vec<Row> = Vec::new();
         // Row of each bar that has features.
         let mut row_of_bar = vec![None; bars.len()];
@@ -457,7 +469,7 @@ fn range(samples: &[Sample]) -> TimeRange {
     }
 }
 
-fn add_to_fingerprint(fingerprint: &mut Sha256, ticker: &Ticker, bars: &[Bar]) {
+fn add_to_fingerprint(fingerprint: &mut Sha256, ticker: &Ticker, bars: &[Bar], news: &[NewsEvent]) {
     fingerprint.update(ticker.as_str());
     fingerprint.update([0]);
     fingerprint.update((bars.len() as u64).to_le_bytes());
@@ -467,6 +479,11 @@ fn add_to_fingerprint(fingerprint: &mut Sha256, ticker: &Ticker, bars: &[Bar]) {
             fingerprint.update(price.get().to_le_bytes());
         }
         fingerprint.update(bar.volume.to_le_bytes());
+    }
+    fingerprint.update((news.len() as u64).to_le_bytes());
+    for event in news {
+        fingerprint.update(event.available_at.timestamp_micros().to_le_bytes());
+        fingerprint.update(event.score.to_le_bytes());
     }
 }
 

@@ -58,7 +58,7 @@ pub enum TrainingError {
         /// Training windows labelled up.
         up: usize,
     },
-    /// A feature has the same value in all training rows, so it cannot be scaled and says nothing.
+    /// A feature of the bars has the same value in all training rows, so it cannot be scaled and says nothing.
     #[error(
         "feature {name} is {value} in every training row: check the bars (volume, prices) it is made from"
     )]

@@ -1,6 +1,6 @@
 //! The min-max scaler and the statistics that drift is measured against, both from training rows only.
 
-use features::{FEATURE_COUNT, FeatureSchema, FeatureVector, Scaler};
+use features::{CONTEXT_FEATURES, FEATURE_COUNT, FeatureSchema, FeatureVector, Scaler};
 use linfa::{DatasetBase, traits::Fit};
 use linfa_preprocessing::linear_scaling::LinearScaler;
 use model_registry::FeatureStatistics;
@@ -14,15 +14,23 @@ const OUTLIERS: [f64; 2] = [0.005, 0.995];
 /// Fits the scaler on rows whose outliers were pulled in to the 0.5th and 99.5th percentile: without that, one wild
 /// minute would squash everything else into a sliver. A feature whose percentiles coincide (a rare event) keeps its
 /// outliers.
+///
+/// A feature of news or economy may be constant: a month may pass without a story, and policy rates stay for months.
+/// Nothing can be learned from it, so it gets the range 0, which the scaler maps to 0 whatever comes later. One of the
+/// bars is never constant unless they are broken.
 pub(crate) fn fit_scaler(rows: &[&FeatureVector]) -> Result<Scaler, TrainingError> {
     let mut records = Array2::zeros((rows.len(), FEATURE_COUNT));
+    let mut constant = [false; FEATURE_COUNT];
     for (feature, name) in FeatureSchema::current().names.iter().enumerate() {
         let sorted = sorted_column(rows, feature);
         let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else {
             continue;
         };
         if least == most {
-            return Err(TrainingError::ConstantFeature { name, value: least });
+            if !CONTEXT_FEATURES.contains(&feature) {
+                return Err(TrainingError::ConstantFeature { name, value: least });
+            }
+            constant[feature] = true;
         }
         let [low, high] = OUTLIERS.map(|share| quantile(&sorted, share));
         let (low, high) = if low < high {
@@ -39,7 +47,12 @@ pub(crate) fn fit_scaler(rows: &[&FeatureVector]) -> Result<Scaler, TrainingErro
         .map_err(TrainingError::Scaler)?;
     Ok(Scaler {
         minimum: scaler.offsets().to_vec(),
-        range: scaler.scales().iter().map(|scale| 1.0 / scale).collect(),
+        range: scaler
+            .scales()
+            .iter()
+            .zip(constant)
+            .map(|(scale, constant)| if constant { 0.0 } else { 1.0 / scale })
+            .collect(),
     })
 }
 
@@ -123,6 +136,23 @@ mod tests {
             error.contains(FeatureSchema::current().names[0]) && error.contains("is 3 in"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_was_constant_in_training_says_nothing_later() {
+        let level = CONTEXT_FEATURES.start + 9;
+        let mut rows = rows(|row| row as f32);
+        rows.iter_mut().for_each(|row| row[level] = 4.33);
+        let scaler = fit_scaler(&rows.iter().collect::<Vec<_>>()).unwrap();
+        scaler.check().unwrap();
+        let mut scaled = [0.0; FEATURE_COUNT];
+        for later in [4.33, 4.08, 0.0, 20.0] {
+            let mut row = rows[700];
+            row[level] = later;
+            scaler.apply(&row, &mut scaled);
+            assert_eq!(scaled[level], 0.0);
+            assert!((scaled[0] - 0.7).abs() < 0.01);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! that twenty commits in a row become one batch.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +13,8 @@ use std::{
 use anyhow::Context as _;
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Bar, ModelKind, Prediction, Recommendation, Ticker};
+use domain::{Bar, ModelKind, Prediction, Recommendation, SeriesId, Ticker};
+use features::{MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent};
 use inference::{Champions, DualPrediction, Policy};
 use service_kit::Clock;
 use storage::{FormingPrice, Notice, PgPool};
@@ -27,7 +28,7 @@ use crate::{
     board::{Board, Update},
     body::{AnalysisBody, BarBody, ModelOutputBody, ModelOutputsBody, Quote, TimingBody},
     champions::Models,
-    line::{HISTORY_BARS, Line},
+    line::{Events, HISTORY_BARS, Line},
     metrics::Metrics,
     recorder::Decision,
 };
@@ -70,6 +71,10 @@ pub(crate) struct Engine {
     pub(crate) progress: watch::Sender<Progress>,
     /// In the order of the board.
     pub(crate) lines: Vec<Line>,
+    /// Since when economic figures are in memory, UTC; nothing before they were read.
+    pub(crate) economy_since: Option<DateTime<Utc>>,
+    /// Place of the line that the safety net looks at next.
+    pub(crate) next_to_check: usize,
 }
 
 /// A notice of the database and when it arrived.
@@ -89,6 +94,12 @@ struct Work {
     since: Option<DateTime<Utc>>,
     /// Start of the newest changed bar, UTC.
     until: Option<DateTime<Utc>>,
+    /// Places of the tickers whose bars may all have changed.
+    anew: BTreeSet<usize>,
+    /// Places of the tickers with changed news.
+    news: BTreeSet<usize>,
+    /// There are economic figures that were not read yet.
+    economy: bool,
     /// Everything may have changed: read as at the start.
     everything: bool,
     /// There are new champions.
@@ -104,7 +115,12 @@ impl Work {
     }
 
     fn is_empty(&self) -> bool {
-        self.places.is_empty() && !self.everything && !self.new_champions
+        self.places.is_empty()
+            && self.anew.is_empty()
+            && self.news.is_empty()
+            && !self.economy
+            && !self.everything
+            && !self.new_champions
     }
 
     fn add(
@@ -197,25 +213,34 @@ impl Engine {
                 last,
             } => {
                 work.received.get_or_insert(arrival.received);
-                match tickers {
-                    Some(tickers) => {
-                        let places = tickers.iter().filter_map(|ticker| self.board.place(ticker));
-                        work.add(places, first, last);
-                    }
-                    None => work.add(0..self.lines.len(), first, last),
-                }
+                work.add(self.places(tickers), first, last);
             }
             Notice::FormingPrices(prices) => self.publish_forming(&prices),
+            Notice::CorporateActions { tickers } => work.anew.extend(self.places(tickers)),
+            Notice::NewsScored { tickers } => work.news.extend(self.places(tickers)),
+            Notice::MacroReleased => work.economy = true,
             Notice::Reconnected => {
                 tracing::info!("listening to the database again: reading what was missed");
                 work.received.get_or_insert(arrival.received);
                 work.everything = true;
-            }
+            } // The engine does not listen to these.
         }
     }
 
-    /// The safety net: tickers with newer bars than those in memory, although no notice told of them.
-    async fn find_missed(&self, work: &mut Work) -> anyhow::Result<()> {
+    /// Places of these tickers; all when there are too many to be named.
+    fn places(&self, tickers: Option<Vec<Ticker>>) -> Vec<usize> {
+        match tickers {
+            Some(tickers) => {
+                let places = tickers.iter().filter_map(|ticker| self.board.place(ticker));
+                places.collect()
+            }
+            None => (0..self.lines.len()).collect(),
+        }
+    }
+
+    /// The safety net, for what no notice told of: tickers with newer bars than those in memory, and one ticker after the
+    /// other as a whole, so that a lost revision or story is found within a round.
+    async fn find_missed(&mut self, work: &mut Work) -> anyhow::Result<()> {
         let stored = tokio::time::timeout(READ_TIMEOUT, storage::last_bar_starts(&self.pool))
             .await
             .with_context(|| {
@@ -238,6 +263,13 @@ impl Engine {
                 work.add([place], known.unwrap_or(last), last);
             }
         }
+        if self.next_to_check >= self.lines.len() {
+            self.next_to_check = 0;
+            work.economy = true;
+        }
+        work.anew.insert(self.next_to_check);
+        work.news.insert(self.next_to_check);
+        self.next_to_check += 1;
         Ok(())
     }
 
@@ -267,7 +299,16 @@ impl Engine {
     /// Reads, analyses and publishes once.
     async fn pass(&mut self, work: &Work) -> anyhow::Result<()> {
         let received = work.received.unwrap_or_else(Instant::now);
-        let stored = tokio::time::timeout(READ_TIMEOUT, self.read(work))
+        let read = async {
+            let bars = self.read(work).await?;
+            let news = self.read_news(work, &bars).await?;
+            anyhow::Ok(Stored {
+                economy: self.read_economy(work, &bars).await?,
+                bars,
+                news,
+            })
+        };
+        let stored = tokio::time::timeout(READ_TIMEOUT, read)
             .await
             .with_context(|| {
                 format!(
@@ -275,6 +316,9 @@ impl Engine {
                     READ_TIMEOUT.as_secs()
                 )
             })??;
+        if let Some(economy) = &stored.economy {
+            self.economy_since = Some(economy.since);
+        }
         let wake = received.elapsed();
         let champions = self.models.borrow().champions.clone();
         let batch = Batch {
@@ -332,26 +376,120 @@ impl Engine {
     }
 
     /// The stored bars of the changed tickers, each from before its first change to its newest.
-    async fn read(&self, work: &Work) -> anyhow::Result<Vec<(usize, Vec<Bar>)>> {
+    async fn read(&self, work: &Work) -> anyhow::Result<Vec<StoredBars>> {
+        let mut anew = work.anew.clone();
         if work.everything {
-            return self.read_newest(0..self.lines.len(), HISTORY_BARS).await;
+            anew.extend(0..self.lines.len());
         }
-        if work.places.is_empty() {
-            return Ok(Vec::new());
+        let mut stored = Vec::new();
+        let changed: Vec<usize> = work.places.difference(&anew).copied().collect();
+        if !changed.is_empty() {
+            let limit = self.bars_to_read(work);
+            for (place, bars) in self.read_newest(changed, limit).await? {
+                // The estimate counts the minutes of trading: what came may not reach back to what is known. And a
+                // change of the oldest may be one of all before it.
+                let short = bars.len() >= limit && !self.reaches_back(place, &bars, work);
+                let line = self.lines.get(place);
+                if short || line.is_some_and(|line| !line.agrees_at_start(&bars)) {
+                    anew.insert(place);
+                } else {
+                    let whole = false;
+                    stored.push(StoredBars { place, bars, whole });
+                }
+            }
         }
-        let limit = self.bars_to_read(work);
-        let mut stored = self.read_newest(work.places.iter().copied(), limit).await?;
-        // The estimate counts the minutes of trading: if what came does not reach back to what is known, read all.
-        let short: Vec<usize> = stored
-            .extract_if(.., |(place, bars)| {
-                bars.len() >= limit && !self.reaches_back(*place, bars, work)
-            })
-            .map(|(place, _)| place)
-            .collect();
-        if !short.is_empty() {
-            stored.extend(self.read_newest(short, HISTORY_BARS).await?);
+        if !anew.is_empty() {
+            let read = self.read_newest(anew, HISTORY_BARS).await?;
+            let whole = true;
+            stored.extend(
+                read.into_iter()
+                    .map(|(place, bars)| StoredBars { place, bars, whole }),
+            );
         }
         Ok(stored)
+    }
+
+    /// Stories of the tickers where they changed, or where bars came that reach further back than the stories known.
+    async fn read_news(
+        &self,
+        work: &Work,
+        stored: &[StoredBars],
+    ) -> anyhow::Result<Vec<(usize, Events<Vec<NewsEvent>>)>> {
+        let changed = |place: &usize| work.everything || work.news.contains(place);
+        let oldest = (0..self.lines.len()).filter_map(|place| {
+            let needed = self.oldest_bar(place, stored)? - NEWS_HORIZON;
+            let known = self.lines.get(place).and_then(Line::news_since);
+            (changed(&place) || known.is_none_or(|known| known > needed)).then_some((place, needed))
+        });
+        let wanted: Vec<(usize, DateTime<Utc>)> = oldest.collect();
+        let Some(since) = wanted.iter().map(|(_, needed)| *needed).min() else {
+            return Ok(Vec::new());
+        };
+        let mut news: BTreeMap<usize, Vec<NewsEvent>> = BTreeMap::new();
+        let mut tickers = Vec::new();
+        for (place, _) in &wanted {
+            news.insert(*place, Vec::new());
+            tickers.extend(self.lines.get(*place).map(|line| line.ticker().clone()));
+        }
+        let scores = storage::news_events(&self.pool, &tickers, since, self.events_until())
+            .await
+            .with_context(|| format!("the news of {} tickers cannot be read", tickers.len()))?;
+        for (ticker, score) in scores {
+            let place = self.board.place(&ticker);
+            if let Some(events) = place.and_then(|place| news.get_mut(&place)) {
+                events.push(NewsEvent {
+                    available_at: score.available_at,
+                    score: score.score,
+                });
+            }
+        }
+        Ok(news
+            .into_iter()
+            .map(|(place, events)| (place, Events { since, events }))
+            .collect())
+    }
+
+    /// Economic figures where there are new ones, or where bars came that reach further back than those known.
+    async fn read_economy(
+        &self,
+        work: &Work,
+        stored: &[StoredBars],
+    ) -> anyhow::Result<Option<Events<Arc<[MacroEvent]>>>> {
+        let oldest = (0..self.lines.len()).filter_map(|place| self.oldest_bar(place, stored));
+        let Some(since) = oldest.min().map(|oldest| oldest - MACRO_HORIZON) else {
+            return Ok(None);
+        };
+        let reaches_back = self.economy_since.is_some_and(|known| known <= since);
+        if reaches_back && !work.everything && !work.economy {
+            return Ok(None);
+        }
+        let series = MACRO_SERIES
+            .into_iter()
+            .map(SeriesId::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        let events = storage::macro_observations(&self.pool, &series, self.events_until())
+            .await
+            .context("the economic figures cannot be read")?
+            .iter()
+            .filter(|observation| observation.available_at >= since)
+            .filter_map(MacroEvent::from_observation)
+            .collect();
+        Ok(Some(Events { since, events }))
+    }
+
+    /// Start of the oldest bar of a ticker, in memory or just read, UTC.
+    fn oldest_bar(&self, place: usize, stored: &[StoredBars]) -> Option<DateTime<Utc>> {
+        let read = stored.iter().find(|stored| stored.place == place);
+        let read = read.and_then(|stored| stored.bars.first());
+        let known = self.lines.get(place).and_then(Line::oldest);
+        let starts = read.into_iter().chain(known).map(|bar| bar.start);
+        starts.min()
+    }
+
+    /// Beyond now, as the clock of the program that stored them may be ahead; what is too early for a bar waits in its
+    /// line.
+    fn events_until(&self) -> DateTime<Utc> {
+        self.clock.now() + TimeDelta::days(1)
     }
 
     /// How many of each changed ticker's newest bars hold all changes: the minutes of trading since the first.
@@ -547,10 +685,27 @@ impl Engine {
     }
 }
 
+/// What was read of one ticker.
+struct StoredBars {
+    place: usize,
+    bars: Vec<Bar>,
+    /// As many as features need: nothing older shall stay.
+    whole: bool,
+}
+
+/// What was read in a pass.
+struct Stored {
+    bars: Vec<StoredBars>,
+    /// By place.
+    news: Vec<(usize, Events<Vec<NewsEvent>>)>,
+    /// For all lines, where there is something new.
+    economy: Option<Events<Arc<[MacroEvent]>>>,
+}
+
 /// The part of a pass that computes: runs on a thread of its own.
 struct Batch {
     lines: Vec<Line>,
-    stored: Vec<(usize, Vec<Bar>)>,
+    stored: Stored,
     champions: Option<Arc<Champions>>,
 }
 
@@ -566,19 +721,33 @@ struct Outcome {
 impl Batch {
     fn run(mut self) -> Outcome {
         let started = Instant::now();
+        // Before the bars, so that these are folded once.
+        for (place, news) in self.stored.news {
+            if let Some(line) = self.lines.get_mut(place) {
+                line.take_news(news);
+            }
+        }
+        if let Some(economy) = &self.stored.economy {
+            for line in &mut self.lines {
+                line.take_economy(economy.clone());
+            }
+        }
         let mut new_bars = Vec::new();
-        for (place, bars) in &self.stored {
-            if self
-                .lines
-                .get_mut(*place)
-                .is_some_and(|line| line.take(bars))
-            {
+        for StoredBars { place, bars, whole } in &self.stored.bars {
+            let changed = self.lines.get_mut(*place).is_some_and(|line| {
+                if *whole {
+                    line.take_anew(bars)
+                } else {
+                    line.take(bars)
+                }
+            });
+            if changed {
                 new_bars.push(*place);
             }
         }
         let features = started.elapsed();
         let started = Instant::now();
-        let predictions = self.predict();
+        let predictions = Self::predict(&mut self.lines, self.champions.as_deref());
         let inference = started.elapsed();
         Outcome {
             lines: self.lines,
@@ -589,15 +758,14 @@ impl Batch {
         }
     }
 
-    fn predict(&mut self) -> anyhow::Result<Vec<(Bar, DualPrediction)>> {
-        let Some(champions) = &self.champions else {
+    fn predict(
+        lines: &mut [Line],
+        champions: Option<&Champions>,
+    ) -> anyhow::Result<Vec<(Bar, DualPrediction)>> {
+        let Some(champions) = champions else {
             return Ok(Vec::new());
         };
-        let waiting: Vec<&Line> = self
-            .lines
-            .iter()
-            .filter(|line| line.awaits_analysis())
-            .collect();
+        let waiting: Vec<&Line> = lines.iter().filter(|line| line.awaits_analysis()).collect();
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
@@ -610,7 +778,7 @@ impl Batch {
             .iter()
             .filter_map(|line| line.newest().copied())
             .collect();
-        for line in self.lines.iter_mut().filter(|line| line.awaits_analysis()) {
+        for line in lines.iter_mut().filter(|line| line.awaits_analysis()) {
             line.set_analysed();
         }
         Ok(bars.into_iter().zip(predictions).collect())

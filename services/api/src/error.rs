@@ -19,6 +19,9 @@ pub(crate) enum ApiError {
     /// There is no such model.
     #[error("there is no model {id:?}: GET /models lists the champions")]
     UnknownModel { id: String },
+    /// No value of this economic series is known.
+    #[error("no value of the series {series:?} is known: GET /macro lists the series")]
+    UnknownSeries { series: String },
     /// There is nothing at this path.
     #[error("there is nothing at {path}: GET /openapi.json describes what there is")]
     UnknownPath { path: String },
@@ -75,6 +78,7 @@ impl ApiError {
         match self {
             Self::UnknownTicker { .. } => (StatusCode::NOT_FOUND, "unknown_ticker"),
             Self::UnknownModel { .. } => (StatusCode::NOT_FOUND, "unknown_model"),
+            Self::UnknownSeries { .. } => (StatusCode::NOT_FOUND, "unknown_series"),
             Self::UnknownPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BadParameter { code, .. } => (StatusCode::BAD_REQUEST, code),

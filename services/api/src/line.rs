@@ -1,8 +1,10 @@
-//! One ticker in memory: its newest bars and the features folded over them.
+//! One ticker in memory: its newest bars, what was known beside them, and the features folded over both.
 
-use chrono::{DateTime, Utc};
-use domain::{Bar, Ticker};
-use features::{StreamError, WARM_UP_SESSIONS};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{BAR_SECONDS, Bar, Ticker};
+use features::{MacroEvent, NewsEvent, StreamError, TickerContext, WARM_UP_SESSIONS};
 use inference::LiveTicker;
 
 /// Minutes of a full regular session.
@@ -27,13 +29,26 @@ struct Checkpoint {
     live: LiveTicker,
 }
 
-/// One ticker's bars and features.
+/// Events as the database holds them from a moment on, ascending by when they were available.
+#[derive(Clone, Debug)]
+pub(crate) struct Events<E> {
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) events: E,
+}
+
+/// One ticker's bars, events and features.
 #[derive(Debug)]
 pub(crate) struct Line {
     ticker: Ticker,
     /// Ascending by start, without duplicates.
     bars: Vec<Bar>,
+    /// Nothing before they were read for the first time.
+    news: Option<Events<Vec<NewsEvent>>>,
+    /// The same for all lines.
+    economy: Option<Events<Arc<[MacroEvent]>>>,
     live: LiveTicker,
+    /// Close of the newest bar that is folded into the features, UTC.
+    folded_until: Option<DateTime<Utc>>,
     /// Whether there is a full window that ends with the newest bar.
     window_full: bool,
     /// The older one first; together they cover the last 32 to 64 bars.
@@ -49,7 +64,10 @@ impl Line {
         Self {
             ticker,
             bars: Vec::new(),
+            news: None,
+            economy: None,
             live: LiveTicker::new(),
+            folded_until: None,
             window_full: false,
             checkpoints: [None, None],
             folded_since_checkpoint: 0,
@@ -65,6 +83,16 @@ impl Line {
     /// The newest bar.
     pub(crate) fn newest(&self) -> Option<&Bar> {
         self.bars.last()
+    }
+
+    /// The oldest bar.
+    pub(crate) fn oldest(&self) -> Option<&Bar> {
+        self.bars.first()
+    }
+
+    /// Since when its news are in memory, UTC; nothing before they were read for the first time.
+    pub(crate) fn news_since(&self) -> Option<DateTime<Utc>> {
+        self.news.as_ref().map(|news| news.since)
     }
 
     /// The folded features.
@@ -97,6 +125,79 @@ impl Line {
         self.bars
             .get(older.checked_sub(1)?)
             .map(|bar| bar.close.get())
+    }
+
+    /// Whether the first of these bars from the database that is in memory as well is the same there. Otherwise older
+    /// ones may have changed with it: a share split changes all before it.
+    pub(crate) fn agrees_at_start(&self, stored: &[Bar]) -> bool {
+        let known = |bar: &Bar| {
+            let place = self
+                .bars
+                .binary_search_by_key(&bar.start, |known| known.start);
+            self.bars.get(place.ok()?)
+        };
+        stored
+            .iter()
+            .find_map(|bar| Some(known(bar)? == bar))
+            .unwrap_or(true)
+    }
+
+    /// Takes over the newest bars that the database holds, as many as features need: no older one stays, which might be
+    /// on another share basis. Answers as [`Self::take`].
+    pub(crate) fn take_anew(&mut self, stored: &[Bar]) -> bool {
+        if let Some(first) = stored.first() {
+            let older = self.bars.partition_point(|known| known.start < first.start);
+            self.bars.drain(..older);
+        }
+        self.take(stored)
+    }
+
+    /// Takes over all stories since a moment.
+    pub(crate) fn take_news(&mut self, news: Events<Vec<NewsEvent>>) {
+        let known = self.news.as_ref();
+        let known = known.map_or(&[][..], |known| known.events.as_slice());
+        let changed = first_change(known, &news.events, news.since, |event| event.available_at);
+        self.news = Some(news);
+        self.take_events(changed);
+    }
+
+    /// Takes over all economic figures since a moment.
+    pub(crate) fn take_economy(&mut self, economy: Events<Arc<[MacroEvent]>>) {
+        let known = self.economy.as_ref();
+        let known = known.map_or(&[][..], |known| &*known.events);
+        let since = economy.since;
+        let changed = first_change(known, &economy.events, since, |event| event.available_at);
+        self.economy = Some(economy);
+        self.take_events(changed);
+    }
+
+    /// The events from `changed` on are others than before.
+    fn take_events(&mut self, changed: Option<DateTime<Utc>>) {
+        match changed {
+            None => (),
+            Some(changed) if self.folded_until.is_some_and(|until| changed <= until) => {
+                self.fold_anew(changed - TimeDelta::seconds(BAR_SECONDS));
+            }
+            Some(_) => self.push_unused_events(),
+        }
+    }
+
+    /// Gives the stream the events that no bar has used yet.
+    fn push_unused_events(&mut self) {
+        let used = |time: DateTime<Utc>| self.folded_until.is_some_and(|until| time <= until);
+        let news = self
+            .news
+            .as_ref()
+            .map_or(&[][..], |news| news.events.as_slice());
+        let economy = self
+            .economy
+            .as_ref()
+            .map_or(&[][..], |economy| &*economy.events);
+        let (_, news) = news.split_at(news.partition_point(|event| used(event.available_at)));
+        let (_, economy) =
+            economy.split_at(economy.partition_point(|event| used(event.available_at)));
+        self.live.forget_unused_events();
+        self.live.push_context(TickerContext { news, economy });
     }
 
     /// Takes over what the database holds from the first of these bars (ascending) to its newest.
@@ -133,10 +234,12 @@ impl Line {
         self.newest() != newest_before.as_ref()
     }
 
-    /// Folds the bars again because the one at `changed`, or its absence, is not what it was.
+    /// Folds the bars again because the one at `changed`, or its absence, or what was known at its close, is not what it
+    /// was.
     fn fold_anew(&mut self, changed: DateTime<Utc>) {
         tracing::debug!(
-            instrument.symbol = %self.ticker, bar.start = %changed, "a bar came late or was revised: folding anew"
+            instrument.symbol = %self.ticker, bar.start = %changed,
+            "a bar or an event came late or was revised: folding anew"
         );
         let checkpoint = self
             .checkpoints
@@ -149,6 +252,8 @@ impl Line {
             None => (LiveTicker::new(), None),
         };
         self.live = live;
+        self.folded_until = done.map(|start| start + TimeDelta::seconds(BAR_SECONDS));
+        self.push_unused_events();
         self.window_full = false;
         for checkpoint in &mut self.checkpoints {
             checkpoint.take_if(|checkpoint| checkpoint.at >= changed);
@@ -183,6 +288,7 @@ impl Line {
         match self.live.push(bar) {
             Ok(full) => {
                 self.window_full = full;
+                self.folded_until = Some(bar.close_time());
                 self.keep_checkpoint(bar.start);
             }
             // Bars outside the regular session have no features; a window never contains them.
@@ -194,9 +300,27 @@ impl Line {
     }
 }
 
+/// When the first event became available that is only in one of the two, looking at those since a moment; both ascending.
+fn first_change<E: PartialEq>(
+    known: &[E],
+    stored: &[E],
+    since: DateTime<Utc>,
+    available_at: impl Fn(&E) -> DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    // What is older has been forgotten in the one and not been read in the other.
+    let (_, known) = known.split_at(known.partition_point(|event| available_at(event) < since));
+    let (_, stored) = stored.split_at(stored.partition_point(|event| available_at(event) < since));
+    let equal = known
+        .iter()
+        .zip(stored)
+        .take_while(|(known, stored)| known == stored)
+        .count();
+    let first = [known.get(equal), stored.get(equal)];
+    first.into_iter().flatten().map(available_at).min()
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use features::{FEATURE_COUNT, Scaler, WINDOW};
 
     use super::*;
@@ -275,6 +399,125 @@ mod tests {
                 "{back} bars late"
             );
         }
+    }
+
+    fn story(available_at: DateTime<Utc>, score: f32) -> NewsEvent {
+        NewsEvent {
+            available_at,
+            score,
+        }
+    }
+
+    #[test]
+    fn however_events_arrive_the_features_are_those_of_a_fold_over_all() {
+        let bars = history();
+        let since = bars[0].start - TimeDelta::days(3);
+        let known = bars.len() - 100;
+        let before =
+            |back: usize, seconds| bars[known - back].close_time() + TimeDelta::seconds(seconds);
+        let series = domain::SeriesId::parse("DGS10").unwrap();
+        let figure = |available_at: DateTime<Utc>, value| MacroEvent {
+            available_at,
+            series: series.clone(),
+            period: available_at.date_naive(),
+            value,
+        };
+        let expected = |bars: &[Bar], news: &[NewsEvent], economy: &[MacroEvent]| {
+            let mut live = LiveTicker::new();
+            live.push_context(TickerContext { news, economy });
+            for bar in bars {
+                live.push(bar).unwrap();
+            }
+            window(&live)
+        };
+        let mut line = line();
+        let (mut news, mut economy) = (Vec::new(), Vec::new());
+        line.take(&bars[..known]);
+        // Each is read after the bars whose closes it precedes, the last after none.
+        for (back, seconds) in [
+            (1_500, 0),
+            (70, 1),
+            (40, -1),
+            (33, 0),
+            (5, 30),
+            (1, 0),
+            (1, 1),
+            (1, 30),
+        ] {
+            let available_at = before(back, seconds);
+            news.push(story(available_at, 0.1 + back as f32 / 2_000.0));
+            economy.push(figure(available_at, 2.0 + back as f64 / 1_000.0));
+            line.take_news(Events {
+                since,
+                events: news.clone(),
+            });
+            line.take_economy(Events {
+                since,
+                events: economy.clone().into(),
+            });
+            assert_eq!(
+                window(line.live()),
+                expected(&bars[..known], &news, &economy),
+                "{back} bars and {seconds} seconds"
+            );
+        }
+        // Reading the same again, or what a later beginning leaves of it, changes nothing.
+        for since in [since, before(50, 0)] {
+            let events = news
+                .iter()
+                .filter(|event| event.available_at >= since)
+                .copied()
+                .collect();
+            line.take_news(Events { since, events });
+            assert_eq!(
+                window(line.live()),
+                expected(&bars[..known], &news, &economy)
+            );
+        }
+        line.take_news(Events {
+            since,
+            events: news.clone(),
+        });
+        // A story that is judged anew, and bars that go on.
+        news[4].score = -0.9;
+        line.take_news(Events {
+            since,
+            events: news.clone(),
+        });
+        for end in known..bars.len() {
+            line.take(&bars[end - 3..=end]);
+        }
+        assert_eq!(window(line.live()), expected(&bars, &news, &economy));
+        // A revised bar far back folds the events again as well.
+        let mut revised = bars.clone();
+        revised[known] = bar(revised[known].start, 96.0);
+        line.take(&revised[known..]);
+        assert_eq!(window(line.live()), expected(&revised, &news, &economy));
+    }
+
+    #[test]
+    fn bars_of_another_share_basis_replace_all() {
+        let bars = history();
+        let halved: Vec<Bar> = bars
+            .iter()
+            .map(|bar| {
+                let price = |price: domain::Price| price.get() / 2.0;
+                let (open, high) = (price(bar.open), price(bar.high));
+                let (low, close) = (price(bar.low), price(bar.close));
+                Bar::new(bar.start, open, high, low, close, bar.volume as f64 * 2.0).unwrap()
+            })
+            .collect();
+        let mut line = line();
+        line.take(&bars[..bars.len() - 1]);
+        let tail = bars.len() - 4;
+        assert!(line.agrees_at_start(&bars[tail..]));
+        assert!(!line.agrees_at_start(&halved[tail..]));
+        // As many as were asked for, fewer than are in memory.
+        assert!(line.take_anew(&halved[500..]));
+        assert_eq!(line.oldest(), Some(&halved[500]));
+        let mut whole = super::tests::line();
+        whole.take(&halved[500..]);
+        assert_eq!(window(line.live()), window(whole.live()));
     }
 
     #[test]

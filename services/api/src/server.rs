@@ -106,6 +106,8 @@ impl App {
             decisions: decisions_sender,
             progress: progress_sender,
             lines: tickers.into_iter().map(Line::new).collect(),
+            economy_since: None,
+            next_to_check: 0,
         };
         tasks.spawn(engine.run(
             arrivals,
@@ -196,7 +198,13 @@ async fn listen(
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) -> anyhow::Result<mpsc::Receiver<Arrival>> {
-    let channels = [Channel::BarCommitted, Channel::FormingPrice];
+    let channels = [
+        Channel::BarCommitted,
+        Channel::FormingPrice,
+        Channel::CorporateAction,
+        Channel::NewsScored,
+        Channel::MacroReleased,
+    ];
     let mut listener = Listener::connect(pool, &channels).await?;
     let (sender, receiver) = mpsc::channel(QUEUE_NOTICES);
     tasks.spawn(async move {

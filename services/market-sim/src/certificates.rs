@@ -12,14 +12,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// The vendors' hosts that the simulator stands in for, and this machine.
-pub const HOSTS: [&str; 5] = [
-    "query1.finance.yahoo.com",
-    "query2.finance.yahoo.com",
-    "fc.yahoo.com",
-    "finance.yahoo.com",
-    "localhost",
-];
+use crate::vendor::HOSTS;
 
 /// An authority made for one run, and a server certificate for [`HOSTS`] signed by it.
 ///

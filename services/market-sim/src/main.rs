@@ -1,4 +1,4 @@
-//! The stand-in for Yahoo: see the crate's README.
+//! The stand-in for the vendors: see the crate's README.
 
 use std::{
     net::SocketAddr,
@@ -8,12 +8,16 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use domain::Ticker;
-use market_sim::{Certificates, Market, Server};
+use market_sim::{
+    Certificates, Economy, FaultScript, Market, News, Server, Simulator,
+    market::{Actions, Basis, OfficialDays},
+};
 use service_kit::{Clock, Shutdown};
 
-/// Stands in for Yahoo: serves recorded or invented prices in Yahoo's own format, over TLS.
+/// Stands in for the vendors: serves recorded or invented prices, headlines and economic series in their own formats,
+/// over TLS.
 ///
-/// Programs that have TANDEM_VENDOR_ADDRESS and TANDEM_VENDOR_CA set as here reach the simulator instead of Yahoo and
+/// Programs that have TANDEM_VENDOR_ADDRESS and TANDEM_VENDOR_CA set as here reach the simulator instead of the vendors and
 /// cannot tell the difference. What it answers depends on the market's time (TANDEM_CLOCK): bars up to now, then the
 /// minute that is forming. Logs go to standard error; RUST_LOG=debug shows more.
 #[derive(Parser)]
@@ -44,6 +48,35 @@ struct Arguments {
     /// Serve this stock; repeat it for more. Default: all of the file, or 20 large US stocks
     #[arg(long, value_name = "SYMBOL")]
     ticker: Vec<Ticker>,
+
+    /// Splits (CSV or CSV.gz with ticker,date,ratio) or dividends (ticker,date,amount, in today's shares); repeat it
+    /// for more. An invented market takes splits only
+    #[arg(long, value_name = "FILE")]
+    actions: Vec<PathBuf>,
+
+    /// What the recorded prices mean. Default: raw if they jump at a split within the file or there is none, adjusted
+    /// if they do not jump
+    #[arg(long, requires = "bars")]
+    basis: Option<Basis>,
+
+    /// Official daily bars (CSV or CSV.gz with ticker,date,open,high,low,close,volume, split-adjusted): served for days
+    /// instead of the sum of the minutes, which leaves out the auctions
+    #[arg(long, value_name = "FILE", requires = "bars")]
+    daily: Option<PathBuf>,
+
+    /// Headlines (CSV or CSV.gz with ticker,published_at,first_seen,title,publisher,url); repeat it for more. Default:
+    /// invented ones with an invented market, none with recorded bars
+    #[arg(long, value_name = "FILE")]
+    news: Vec<PathBuf>,
+
+    /// Economic series (CSV or CSV.gz with series,date,value); repeat it for more. Default: invented ones with an
+    /// invented market, none with recorded bars
+    #[arg(long, value_name = "FILE")]
+    economy: Vec<PathBuf>,
+
+    /// Let go wrong what this script (JSON) says, see the README; PUT /_sim/faults replaces it
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -62,13 +95,21 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
     let market = open_market(&arguments)?;
     report(&market, &clock);
-    let server = Server::bind(
-        arguments.listen,
-        Certificates::generate()?,
-        market,
-        calendar::nyse(),
-        clock,
-    )?;
+    let mut simulator = Simulator::new(market, calendar::nyse(), clock);
+    if !arguments.news.is_empty() {
+        simulator = simulator.with_news(News::recorded(&arguments.news)?);
+    }
+    if !arguments.economy.is_empty() {
+        let economy = Economy::recorded(&arguments.economy, calendar::nyse())?;
+        simulator = simulator.with_economy(economy);
+    }
+    if let Some(path) = &arguments.faults {
+        let script = FaultScript::read(path)
+            .with_context(|| format!("cannot use the faults of {}", path.display()))?;
+        tracing::warn!(rules = script.rules.len(), "faults are in force");
+        simulator.faults().set(script);
+    }
+    let server = Server::bind(arguments.listen, Certificates::generate()?, simulator)?;
     write_authority(&arguments.ca_out, server.authority())?;
     tracing::info!(address = %server.address(), ca = %arguments.ca_out.display(), "serving");
     server.run(shutdown.token()).await?;
@@ -76,18 +117,22 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn open_market(arguments: &Arguments) -> anyhow::Result<Market> {
-    let Some(path) = &arguments.bars else {
+    let calendar = calendar::nyse();
+    let market = if let Some(path) = &arguments.bars {
+        let file = bar_files::read_bars(path)?;
+        tracing::info!(file = %path.display(), "{}", file.report);
+        Market::recorded(file, &arguments.ticker, calendar)
+            .with_context(|| format!("cannot serve {}", path.display()))?
+    } else {
         tracing::info!(seed = arguments.seed, "inventing a market");
-        return Ok(Market::generated(
-            arguments.seed,
-            &arguments.ticker,
-            calendar::nyse(),
-        ));
+        Market::generated(arguments.seed, &arguments.ticker, calendar)
     };
-    let file = bar_files::read_bars(path)?;
-    tracing::info!(file = %path.display(), "{}", file.report);
-    Market::recorded(file, &arguments.ticker, calendar::nyse())
-        .with_context(|| format!("cannot serve {}", path.display()))
+    let actions = Actions::read(&arguments.actions)?;
+    let market = market.with_actions(&actions, arguments.basis, calendar)?;
+    match &arguments.daily {
+        Some(path) => Ok(market.with_official_days(&OfficialDays::read(path)?, calendar)?),
+        None => Ok(market),
+    }
 }
 
 fn report(market: &Market, clock: &Clock) {

@@ -105,7 +105,8 @@ impl Tape {
         })
     }
 
-    fn closed(&self) -> &[Bar] {
+    /// The minutes that are over.
+    pub(crate) fn closed(&self) -> &[Bar] {
         self.bars.get(self.closed.clone()).unwrap_or_default()
     }
 

@@ -1,15 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod live;
 mod poll_loop;
 mod schedule;
 
 use anyhow::Context;
 use clap::Parser;
 use domain::Universe;
-use ingestion::{IngestSettings, Ingestor, MarketTime};
-use market_data::{VendorConnection, YahooClient};
+use ingestion::{IngestSettings, Ingestor, MarketTime, QualitySettings};
+use market_data::{AlphaVantageClient, VendorConnection, VendorKeys, YahooClient};
 use service_kit::{Clock, Shutdown};
 use storage::{DatabaseSettings, PgPool};
+
+use crate::{
+    live::{Live, LiveFeed},
+    poll_loop::Polling,
+};
 
 /// Keeps the database up to date with the vendor's one-minute bars.
 #[derive(Parser)]
@@ -37,8 +43,15 @@ async fn main() -> anyhow::Result<()> {
                 .transpose()?;
         }
         Some(Ok(service)) => {
-            let polling = poll_loop::run(service.ingestor, service.clock, service.settings);
-            shutdown.run_until_cancelled(polling).await;
+            let (polling, live) = (service.polling, service.live);
+            let live = async {
+                match live {
+                    Some(live) => live::run(live).await,
+                    None => (),
+                }
+            };
+            let running = async { tokio::join!(poll_loop::run(service.ingestor, polling), live) };
+            shutdown.run_until_cancelled(running).await;
         }
     }
     tracing::info!("stopped");
@@ -47,39 +60,69 @@ async fn main() -> anyhow::Result<()> {
 
 struct Service {
     ingestor: Ingestor,
-    clock: Clock,
-    settings: IngestSettings,
+    polling: Polling,
+    live: Option<Live>,
 }
 
 async fn start() -> anyhow::Result<Service> {
     let universe: Universe = service_kit::load_settings("universe")?;
     let settings: IngestSettings = service_kit::load_settings("ingest")?;
-    let clock = Clock::from_environment()?;
-    let vendor = YahooClient::new(&VendorConnection::from_environment(
-        settings.request_timeout(),
-    ))?;
-    let pool = open_database().await?;
-    let (now, speed) = (clock.clone(), clock.clone());
-    let time = MarketTime::new(move || now.now(), move || speed.speed());
+    let quality: QualitySettings = service_kit::load_settings("quality")?;
+    quality.check()?;
     let tickers = universe.symbols();
     anyhow::ensure!(
         !tickers.is_empty(),
         "[universe] of the settings lists no tickers"
     );
-    tracing::info!(tickers = tickers.len(), market_time = %clock.now(), speed = clock.speed(), "price-ingestor starts");
-    let ingestor = Ingestor::new(
+    let clock = Clock::from_environment()?;
+    let connection = VendorConnection::from_environment(settings.request_timeout());
+    let vendor = YahooClient::new(&connection)?;
+    let second = VendorKeys::from_environment()
+        .alpha_vantage
+        .map(|key| AlphaVantageClient::new(&connection, key))
+        .transpose()?;
+    let pool = open_database().await?;
+    let (now, speed) = (clock.clone(), clock.clone());
+    let time = MarketTime::new(move || now.now(), move || speed.speed());
+    tracing::info!(
+        tickers = tickers.len(),
+        market_time = %clock.now(),
+        speed = clock.speed(),
+        second_source = second.is_some(),
+        "price-ingestor starts"
+    );
+    let mut ingestor = Ingestor::new(
         vendor,
-        pool,
+        pool.clone(),
         calendar::nyse(),
-        time,
+        time.clone(),
         settings.clone(),
         &tickers,
     )
     .await?;
+    if let Some(client) = second {
+        ingestor = ingestor.with_second_source(client);
+    }
+    let feed = LiveFeed::default();
+    let live = settings.live_stream.then(|| Live {
+        connection,
+        tickers,
+        pool,
+        clock: clock.clone(),
+        time: time.clone(),
+        feed: feed.clone(),
+    });
+    let polling = Polling {
+        clock,
+        time,
+        settings,
+        quality,
+        feed,
+    };
     Ok(Service {
         ingestor,
-        clock,
-        settings,
+        polling,
+        live,
     })
 }
 

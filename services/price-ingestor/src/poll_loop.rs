@@ -1,13 +1,20 @@
-//! Backfill, then polls, for as long as the process lives.
+//! Backfill, polls while the market is open, a review after each session, for as long as the process lives.
 
 use std::{error::Error, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use calendar::Session;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::Ticker;
-use ingestion::{BackfillReport, IngestError, IngestSettings, Ingestor, MarketTime, PollReport};
+use ingestion::{
+    BackfillReport, IngestError, IngestSettings, Ingestor, MarketTime, PollReport, QualitySettings,
+    ReviewReport,
+};
 use service_kit::Clock;
 
-use crate::schedule::{Occasion, Rhythm, Wake, next_wake};
+use crate::{
+    live::LiveFeed,
+    schedule::{Occasion, Rhythm, Wake, last_reviewable, next_wake},
+};
 
 /// How often a ticker whose bar was not there at its close is asked for again, apart from the polls to come.
 const LATE_RETRIES: u32 = 3;
@@ -15,11 +22,26 @@ const LATE_RETRIES: u32 = 3;
 /// Between these tries, in market time.
 const LATE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Between two backfills when the first could not be finished, in market time.
-const BACKFILL_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// Between two backfills or reviews when the first could not be finished, in market time.
+const RETRY_PAUSE: TimeDelta = TimeDelta::minutes(10);
+
+/// How long after the start the sessions before are looked at: the minute under way comes first. In market time.
+const REVIEW_AT_START: TimeDelta = TimeDelta::minutes(1);
 
 /// First and longest pause in an outage, in market time.
 const OUTAGE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A clock that is this much behind where it was has been set back.
+const SET_BACK: TimeDelta = TimeDelta::seconds(2);
+
+/// How to fetch, and where the forming prices come from meanwhile.
+pub(crate) struct Polling {
+    pub(crate) clock: Clock,
+    pub(crate) time: MarketTime,
+    pub(crate) settings: IngestSettings,
+    pub(crate) quality: QualitySettings,
+    pub(crate) feed: LiveFeed,
+}
 
 /// Fetches the missing history once.
 ///
@@ -36,55 +58,62 @@ pub(crate) async fn backfill_once(mut ingestor: Ingestor) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// What is to be done besides the polls, and when: market time, UTC.
+struct Duties {
+    backfill: DateTime<Utc>,
+    /// The session that the last complete review was for.
+    reviewed: Option<NaiveDate>,
+    /// A review that could not be finished is not tried again before.
+    review_not_before: DateTime<Utc>,
+}
+
 /// Polls until it is dropped.
-pub(crate) async fn run(mut ingestor: Ingestor, clock: Clock, settings: IngestSettings) {
-    let calendar = calendar::nyse();
-    let time = {
-        let (now, speed) = (clock.clone(), clock.clone());
-        MarketTime::new(move || now.now(), move || speed.speed())
-    };
+pub(crate) async fn run(mut ingestor: Ingestor, polling: Polling) {
+    let Polling { clock, time, .. } = &polling;
     let mut outage = Outage::default();
-    let mut backfill_due = clock.now();
+    let mut duties = Duties::at(clock.now());
+    let mut seen = clock.now();
     // Market time of the last poll of all tickers.
     let mut polled = clock.now();
     let mut late: Vec<Ticker> = Vec::new();
     let mut retries = 0;
     loop {
-        if backfill_due <= clock.now() {
-            match ingestor.backfill().await {
-                Ok(report) => {
-                    log_backfill(&report);
-                    backfill_due = match calendar.next_open(clock.now()) {
-                        Some(session)
-                            if report.unfinished.is_empty() && report.unknown.is_empty() =>
-                        {
-                            session.open
-                        }
-                        _ => clock.now() + BACKFILL_PAUSE,
-                    };
-                }
-                Err(error) => {
-                    outage.wait(&time, Some(&error)).await;
-                    continue;
-                }
-            }
+        let now = clock.now();
+        if now < seen - SET_BACK {
+            tracing::warn!(%now, %seen, "the clock was set back");
+            polled = polled.min(now);
+            // What was done at a time that was none is done again.
+            duties = Duties::at(now);
         }
-        let rhythm = Rhythm::new(settings.grace(), settings.forming_interval_s, clock.speed());
+        seen = now;
+        if let Err(error) = duties.attend(&mut ingestor, &polling).await {
+            outage.wait(time, Some(&error)).await;
+            continue;
+        }
+        let forming = if polling.feed.is_live(time) {
+            0
+        } else {
+            polling.settings.forming_interval_s
+        };
+        let rhythm = Rhythm::new(polling.settings.grace(), forming, clock.speed());
         let Some(wake) = due_wake(polled, clock.now(), rhythm) else {
             tracing::error!(
                 "the calendar knows no further session: extend it, see crates/calendar"
             );
             return std::future::pending().await;
         };
-        // A closed market is the time to fetch what a backfill had to leave out.
-        if backfill_due < wake.at && wake.occasion != Occasion::Close {
-            clock.sleep_until(backfill_due).await;
+        // A closed market is the time to fetch what had to be left out.
+        if let Some(duty) = duties.next(clock.now(), rhythm.grace)
+            && duty < wake.at
+            && wake.occasion != Occasion::Close
+        {
+            sleep_until(clock, duty).await;
             continue;
         }
-        let retry_at = clock.now() + market_span(&time, LATE_PAUSE);
+        let retry_at = clock.now() + market_span(time, LATE_PAUSE);
         let result = if !late.is_empty() && retries < LATE_RETRIES && retry_at < wake.at {
             retries += 1;
-            clock.sleep_until(retry_at).await;
+            sleep_until(clock, retry_at).await;
             ingestor.poll_only(&late).await
         } else {
             if wake.occasion == Occasion::Close {
@@ -93,25 +122,83 @@ pub(crate) async fn run(mut ingestor: Ingestor, clock: Clock, settings: IngestSe
             if wake.at - clock.now() > TimeDelta::minutes(30) {
                 tracing::info!(until = %wake.at, "the market is closed until {}", wake.at.format("%Y-%m-%d %H:%M UTC"));
             }
-            clock.sleep_until(wake.at).await;
-            polled = clock.now();
-            match wake.occasion {
-                Occasion::Revision { since } => ingestor.refetch(since).await,
-                Occasion::Close | Occasion::Forming | Occasion::Late => ingestor.poll().await,
+            if !sleep_until(clock, wake.at).await {
+                continue;
             }
+            polled = clock.now();
+            ingestor.poll().await
         };
         match result {
             Ok(report) => {
                 log_poll(&report, wake, clock.now());
                 if report.is_outage() {
-                    outage.wait(&time, None).await;
+                    if let Err(error) = ingestor.stand_in().await {
+                        outage.wait(time, Some(&error)).await;
+                        continue;
+                    }
+                    outage.wait(time, None).await;
                 } else {
                     outage.over();
                 }
                 late = report.late;
             }
-            Err(error) => outage.wait(&time, Some(&error)).await,
+            Err(error) => outage.wait(time, Some(&error)).await,
         }
+    }
+}
+
+impl Duties {
+    /// Everything, the history at once.
+    fn at(now: DateTime<Utc>) -> Self {
+        Self {
+            backfill: now,
+            reviewed: None,
+            review_not_before: now + REVIEW_AT_START,
+        }
+    }
+
+    /// Does what is due: history first, since gaps and volumes rest on it.
+    async fn attend(
+        &mut self,
+        ingestor: &mut Ingestor,
+        polling: &Polling,
+    ) -> Result<(), IngestError> {
+        let calendar = calendar::nyse();
+        let Polling { clock, .. } = polling;
+        if self.backfill <= clock.now() {
+            let report = ingestor.backfill().await?;
+            log_backfill(&report);
+            let is_done = report.unfinished.is_empty() && report.unknown.is_empty();
+            self.backfill = match calendar.next_open(clock.now()) {
+                Some(session) if is_done => session.open,
+                _ => clock.now() + RETRY_PAUSE,
+            };
+        }
+        if let Some(session) = self.reviewable(clock.now(), polling.settings.grace()) {
+            let report = ingestor.review(&polling.quality).await?;
+            log_review(&report);
+            if report.is_complete() {
+                self.reviewed = Some(session.date);
+            } else {
+                self.review_not_before = clock.now() + RETRY_PAUSE;
+            }
+        }
+        Ok(())
+    }
+
+    /// The session to be reviewed now.
+    fn reviewable(&self, now: DateTime<Utc>, grace: TimeDelta) -> Option<Session> {
+        // Not "later than": a clock that was ahead for a while must not leave a session out.
+        last_reviewable(calendar::nyse(), now, grace)
+            .filter(|session| self.reviewed != Some(session.date) && self.review_not_before <= now)
+    }
+
+    /// When the next duty that could not be finished is tried again.
+    fn next(&self, now: DateTime<Utc>, grace: TimeDelta) -> Option<DateTime<Utc>> {
+        let owes_review = last_reviewable(calendar::nyse(), now, grace)
+            .is_some_and(|session| self.reviewed != Some(session.date));
+        let review = owes_review.then_some(self.review_not_before);
+        [Some(self.backfill), review].into_iter().flatten().min()
     }
 }
 
@@ -123,6 +210,22 @@ fn due_wake(polled: DateTime<Utc>, now: DateTime<Utc>, rhythm: Rhythm) -> Option
         wake = next_wake(calendar, wake.at, rhythm)?;
     }
     Some(wake)
+}
+
+/// Waits for a market time; false when the clock was set back meanwhile, so that the wait would have been for nothing.
+async fn sleep_until(clock: &Clock, time: DateTime<Utc>) -> bool {
+    let mut before = clock.now();
+    while before < time {
+        let nap = TimeDelta::from_std(Duration::from_secs(1).mul_f64(clock.speed()))
+            .unwrap_or(TimeDelta::seconds(1));
+        clock.sleep_until(time.min(before + nap)).await;
+        let now = clock.now();
+        if now < before - SET_BACK {
+            return false;
+        }
+        before = now;
+    }
+    true
 }
 
 /// The market time that passes during a pause, which is never shorter than what does not flood.
@@ -198,11 +301,33 @@ fn log_backfill(report: &BackfillReport) {
     }
 }
 
+fn log_review(report: &ReviewReport) {
+    let ReviewReport {
+        refetched,
+        gaps,
+        findings,
+    } = report;
+    tracing::info!(
+        inserted = refetched.inserted,
+        revised = refetched.revised,
+        gaps.found,
+        gaps.filled,
+        gaps.given_up,
+        gaps.open,
+        findings,
+        "sessions reviewed: {} late and {} revised bars, {} gaps open",
+        refetched.inserted,
+        refetched.revised,
+        gaps.open
+    );
+}
+
 fn log_poll(report: &PollReport, wake: Wake, now: DateTime<Utc>) {
     tracing::debug!(
         occasion = ?wake.occasion,
         behind_ms = (now - wake.at).num_milliseconds(),
         requests = report.requests,
+        held_back = report.held_back,
         inserted = report.inserted,
         revised = report.revised,
         forming = report.forming,

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 const MINUTE: i64 = 60;
 
-/// Polls after the session's end, in seconds: the vendor sends the last bars late and revises some.
+/// Polls after the session's end, in seconds: the vendor sends the last bars late and revises some. At the last one the
+/// session can be reviewed.
 const AFTER_CLOSE: [i64; 3] = [60, 5 * 60, 15 * 60];
 
 /// Least real time between two polls for forming prices.
@@ -22,11 +23,6 @@ pub(crate) enum Occasion {
     Forming,
     /// Late bars after the session's end.
     Late,
-    /// Everything of the session that has ended, for what was revised.
-    Revision {
-        /// The session's open, UTC.
-        since: DateTime<Utc>,
-    },
 }
 
 /// A poll to come.
@@ -80,6 +76,21 @@ pub(crate) fn next_wake(calendar: &Calendar, after: DateTime<Utc>, rhythm: Rhyth
     })
 }
 
+/// The last session that has been over for long enough to be looked at as a whole.
+pub(crate) fn last_reviewable(
+    calendar: &Calendar,
+    now: DateTime<Utc>,
+    grace: TimeDelta,
+) -> Option<Session> {
+    let settled = AFTER_CLOSE.last().copied().unwrap_or_default();
+    let is_settled = |session: &Session| session.close + TimeDelta::seconds(settled) + grace <= now;
+    let opened = opened_session(calendar, now)?;
+    if is_settled(&opened) {
+        return Some(opened);
+    }
+    calendar.previous_session(opened.date)
+}
+
 /// The last session that has opened.
 fn opened_session(calendar: &Calendar, time: DateTime<Utc>) -> Option<Session> {
     // In New York it is never tomorrow before it is in UTC.
@@ -96,17 +107,10 @@ fn next_in_session(session: &Session, time: DateTime<Utc>, forming: TimeDelta) -
             .iter()
             .map(|seconds| session.close + TimeDelta::seconds(*seconds))
             .find(|at| *at > time)?;
-        let is_last = AFTER_CLOSE
-            .last()
-            .is_some_and(|seconds| at == session.close + TimeDelta::seconds(*seconds));
-        let occasion = if is_last {
-            Occasion::Revision {
-                since: session.open,
-            }
-        } else {
-            Occasion::Late
-        };
-        return Some(Wake { at, occasion });
+        return Some(Wake {
+            at,
+            occasion: Occasion::Late,
+        });
     }
     let minutes = (time - session.open).num_seconds() / MINUTE;
     let minute = session.open + TimeDelta::seconds(minutes * MINUTE);
@@ -186,12 +190,7 @@ mod tests {
         assert_eq!(
             after,
             [
-                (
-                    at(26, 20, 15, 1),
-                    Occasion::Revision {
-                        since: at(26, 13, 30, 0)
-                    }
-                ),
+                (at(26, 20, 15, 1), Occasion::Late),
                 (at(26, 20, 5, 1), Occasion::Late),
                 (at(26, 20, 1, 1), Occasion::Late),
             ]
@@ -237,6 +236,18 @@ mod tests {
             noon + TimeDelta::seconds(11)
         );
         let last = next_wake(calendar, noon + TimeDelta::minutes(10), rhythm).unwrap();
-        assert!(matches!(last.occasion, Occasion::Revision { .. }));
+        assert_eq!(last.at, noon + TimeDelta::seconds(10 + 15 * 60 + 1));
+    }
+
+    #[test]
+    fn a_session_is_reviewed_a_quarter_of_an_hour_after_its_end_and_until_the_next_one_is() {
+        let date = |now| {
+            let session = last_reviewable(calendar::nyse(), now, TimeDelta::seconds(1)).unwrap();
+            session.date.to_string()
+        };
+        assert_eq!(date(at(26, 20, 15, 0)), "2018-03-23");
+        assert_eq!(date(at(26, 20, 15, 1)), "2018-03-26");
+        assert_eq!(date(at(27, 13, 0, 0)), "2018-03-26");
+        assert_eq!(date(at(25, 12, 0, 0)), "2018-03-23");
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use domain::Ticker;
 
 /// Tandem: two models watch stocks and speak only when they agree.
 #[derive(Debug, Parser)]
@@ -22,6 +23,14 @@ pub(crate) enum Command {
     Train(TrainArguments),
     Predict(PredictArguments),
     Evaluate(EvaluateArguments),
+    Backfill(BackfillArguments),
+    Export(ExportArguments),
+    /// Check settings, database, vendors, keys, clock, disk and models: a line each, with the remedy
+    ///
+    /// Ends with an error when something keeps Tandem from working; what is merely missing is only said.
+    Doctor,
+    #[command(subcommand)]
+    Models(ModelsCommand),
 }
 
 /// Run the whole system on this machine until Ctrl-C: market, prices, models, dashboard
@@ -41,6 +50,15 @@ pub(crate) struct UpArguments {
     /// Replay recorded one-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume)
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
+    /// News of the replayed days (CSV: ticker, published_at, first_seen, title, publisher, url); repeat it for more
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub(crate) news: Vec<PathBuf>,
+    /// Economic series of the replayed days (CSV: series, date, value); repeat it for more
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub(crate) economy: Vec<PathBuf>,
+    /// Splits and dividends of the replayed stocks (CSV: ticker, date and ratio or amount); repeat it for more
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub(crate) actions: Vec<PathBuf>,
     /// First day of the replay (New York date); the bars of the 30 days before it train the models
     #[arg(long, value_name = "DATE", requires = "replay")]
     pub(crate) from: Option<NaiveDate>,
@@ -95,6 +113,19 @@ pub(crate) struct Bars {
     pub(crate) bars: PathBuf,
 }
 
+/// What was known beside the bars.
+#[derive(Debug, Args)]
+pub(crate) struct ContextFiles {
+    /// Stories (CSV or CSV.gz: ticker, first_seen, title; other columns are left aside): each counts from first_seen on,
+    /// and the sentiment model that `tandem models fetch` brought says how it sounds, else a lexicon
+    #[arg(long, value_name = "FILE")]
+    pub(crate) news: Option<PathBuf>,
+    /// Economic series (CSV or CSV.gz: series, date, value and, where known, available_at); without available_at a
+    /// figure counts from when its kind has been published at the latest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) economy: Option<PathBuf>,
+}
+
 /// Compute the models' features, or the textbook indicators, of bars in a file
 ///
 /// Columns: ticker, ts and the features, unscaled; rows begin when a stock's history suffices.
@@ -102,6 +133,8 @@ pub(crate) struct Bars {
 pub(crate) struct FeaturesArguments {
     #[command(flatten)]
     pub(crate) bars: Bars,
+    #[command(flatten)]
+    pub(crate) context: ContextFiles,
     /// Write the textbook indicators (rsi_14, macd, …) instead of the models' features
     #[arg(long)]
     pub(crate) indicators: bool,
@@ -152,6 +185,8 @@ pub(crate) enum Path {
 pub(crate) struct TrainArguments {
     #[command(flatten)]
     pub(crate) bars: Bars,
+    #[command(flatten)]
+    pub(crate) context: ContextFiles,
     /// Folder for the models
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -181,6 +216,8 @@ pub(crate) struct PredictArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "bars")]
     pub(crate) inputs: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) context: ContextFiles,
+    #[command(flatten)]
     pub(crate) output: Output,
 }
 
@@ -194,12 +231,127 @@ pub(crate) struct EvaluateArguments {
     pub(crate) models: PathBuf,
     #[command(flatten)]
     pub(crate) bars: Bars,
+    #[command(flatten)]
+    pub(crate) context: ContextFiles,
     /// First day to judge (New York date) [default: the first session after the models' data]
     #[arg(long, value_name = "DATE")]
     pub(crate) from: Option<NaiveDate>,
     /// File for the figures
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Bring the one-minute bars of past sessions into the database (DATABASE_URL)
+///
+/// From Yahoo, which keeps one-minute bars for 30 days, or from a file, of any time. Bars that are stored already stay unless the new ones were fetched later; run it again after
+/// an interruption and it goes on.
+#[derive(Debug, Args)]
+pub(crate) struct BackfillArguments {
+    /// First day (New York date)
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: NaiveDate,
+    /// Last day (New York date), included
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: NaiveDate,
+    /// Take the bars of this file (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume) instead of the
+    /// vendor's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) source: Option<PathBuf>,
+    /// The file's prices carry all splits up to this day, such as the day of a download from Yahoo; without it they are
+    /// as they were traded
+    #[arg(long, value_name = "DATE", requires = "source")]
+    pub(crate) adjusted_until: Option<NaiveDate>,
+    /// Only this stock; repeat it for more [default: all of the file, or all that are watched]
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) ticker: Vec<Ticker>,
+}
+
+/// Write what is stored as a table
+///
+/// bars: ticker, ts, open, high, low, close, volume, on today's share basis. predictions: ticker, ts, as_of, action, the
+/// models' ids and six probabilities. news: ticker, published_at, first_seen, title, publisher, url and the sentiment
+/// with its model. economy: series, date, value, available_at, every vintage.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// What to write
+    #[arg(long, value_enum, default_value = "bars")]
+    pub(crate) what: ExportWhat,
+    /// Format of the file that is written here when --out does not name one
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ExportFormat>,
+    /// File to write: .csv, .csv.gz or .parquet; - is standard output as CSV [default: -]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Only this stock; repeat it for more [default: all that are watched]
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) ticker: Vec<Ticker>,
+    /// First day (New York date) [default: the first stored]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<NaiveDate>,
+    /// Last day (New York date), included [default: the last stored]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<NaiveDate>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportWhat {
+    /// One-minute bars
+    Bars,
+    /// What the models said, and what was recommended
+    Predictions,
+    /// Stories with their sentiment
+    News,
+    /// Economic observations
+    Economy,
+}
+
+impl ExportWhat {
+    /// As it is typed.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bars => "bars",
+            Self::Predictions => "predictions",
+            Self::News => "news",
+            Self::Economy => "economy",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Comma-separated, RFC 3339 times in UTC
+    Csv,
+    /// Parquet, timestamps in UTC
+    Parquet,
+}
+
+impl ExportFormat {
+    /// The ending of such a file's name.
+    pub(crate) const fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// Bring pre-trained models to this machine
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    Fetch(FetchArguments),
+}
+
+/// Fetch a sentiment model into the folder of models and check its sums
+///
+/// News is scored by a lexicon until one is there; services use it from their next start on.
+#[derive(Debug, Args)]
+pub(crate) struct FetchArguments {
+    /// Which model
+    #[arg(default_value = "finbert")]
+    pub(crate) name: String,
+    /// Take the files from this folder instead of the network: model.onnx, tokenizer.json, config.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

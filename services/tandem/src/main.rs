@@ -1,13 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod cli;
+mod data;
 mod research;
 mod up;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, ModelsCommand};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -18,6 +19,10 @@ fn main() -> ExitCode {
         Command::Train(arguments) => research::train::run(&arguments),
         Command::Predict(arguments) => research::predict::run(&arguments),
         Command::Evaluate(arguments) => research::evaluate::run(&arguments),
+        Command::Backfill(arguments) => data::backfill::run(&arguments),
+        Command::Export(arguments) => data::export::run(&arguments),
+        Command::Doctor => data::doctor::run(),
+        Command::Models(ModelsCommand::Fetch(arguments)) => data::models::fetch(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

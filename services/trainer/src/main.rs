@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
-use anyhow::Context;
+use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
-use domain::{Bar, ModelId, ModelKind, Ticker, Universe};
+use domain::{Bar, ModelId, ModelKind, SeriesId, Ticker, Universe};
+use features::{Context, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent};
 use labels::BarrierSettings;
 use model_registry::{ChampionsFile, Manifest, artifact_dir, read_artifact};
 use service_kit::{Clock, Shutdown};
@@ -13,7 +14,7 @@ use storage::{DatabaseSettings, ModelEvent, ModelEventKind, PgPool, record_model
 use tokio_util::sync::CancellationToken;
 use training::{Dataset, Part, ProgressDisplay, TrainingError, TrainingSettings};
 
-/// Learns both networks from the bars in the database.
+/// Learns both networks from the bars, news and economic series in the database.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -45,10 +46,14 @@ async fn main() -> anyhow::Result<()> {
         tracing::info!("stopped before training began");
         return Ok(());
     };
-    let (pool, bars) = loaded?;
+    let Loaded {
+        pool,
+        bars,
+        context,
+    } = loaded?;
     let cancelled = shutdown.clone();
     let now = clock.clone();
-    let work = move || train_both(&bars, &barriers, &settings, &now, &cancelled);
+    let work = move || train_both(&bars, &context, &barriers, &settings, &now, &cancelled);
     let manifests = match tokio::task::spawn_blocking(work)
         .await
         .context("the training crashed")?
@@ -76,16 +81,19 @@ fn training_settings(arguments: &Arguments) -> anyhow::Result<TrainingSettings> 
     Ok(settings)
 }
 
-async fn load(
-    arguments: &Arguments,
-    clock: &Clock,
-) -> anyhow::Result<(PgPool, BTreeMap<Ticker, Vec<Bar>>)> {
+struct Loaded {
+    pool: PgPool,
+    bars: BTreeMap<Ticker, Vec<Bar>>,
+    context: Context,
+}
+
+async fn load(arguments: &Arguments, clock: &Clock) -> anyhow::Result<Loaded> {
     let universe: Universe = service_kit::load_settings("universe")?;
     let pool =
         storage::connect(&DatabaseSettings::new(service_kit::database_url()?.into())).await?;
+    let as_of = arguments.until.unwrap_or_else(|| clock.now());
     // A bar is known at its close: the last one started a minute before.
-    let until =
-        arguments.until.unwrap_or_else(|| clock.now()) - TimeDelta::seconds(domain::BAR_SECONDS);
+    let until = as_of - TimeDelta::seconds(domain::BAR_SECONDS);
     let from = until - TimeDelta::days(arguments.days);
     let mut bars = BTreeMap::new();
     for ticker in universe.symbols() {
@@ -101,20 +109,65 @@ async fn load(
         !bars.is_empty(),
         "the database has no bars of the universe from {from} to {until}: let price-ingestor fill it first"
     );
-    let count: usize = bars.values().map(Vec::len).sum();
-    tracing::info!(tickers = bars.len(), bars = count, %from, %until, "loaded bars");
-    Ok((pool, bars))
+    let context = load_context(&pool, &bars, as_of).await?;
+    tracing::info!(
+        tickers = bars.len(),
+        bars = bars.values().map(Vec::len).sum::<usize>(),
+        stories = context.news.values().map(Vec::len).sum::<usize>(),
+        economic_figures = context.economy.len(),
+        %from,
+        %until,
+        "loaded"
+    );
+    Ok(Loaded {
+        pool,
+        bars,
+        context,
+    })
+}
+
+/// What could be known at `as_of`, and may matter to the bars.
+async fn load_context(
+    pool: &PgPool,
+    bars: &BTreeMap<Ticker, Vec<Bar>>,
+    as_of: DateTime<Utc>,
+) -> anyhow::Result<Context> {
+    let starts = bars.values().filter_map(|bars| bars.first());
+    let Some(oldest) = starts.map(|bar| bar.start).min() else {
+        return Ok(Context::default());
+    };
+    let mut context = Context::default();
+    let tickers: Vec<Ticker> = bars.keys().cloned().collect();
+    let scores = storage::news_events(pool, &tickers, oldest - NEWS_HORIZON, as_of).await?;
+    for (ticker, score) in scores {
+        context.news.entry(ticker).or_default().push(NewsEvent {
+            available_at: score.available_at,
+            score: score.score,
+        });
+    }
+    let series = MACRO_SERIES
+        .into_iter()
+        .map(SeriesId::parse)
+        .collect::<Result<Vec<_>, _>>()?;
+    context.economy = storage::macro_observations(pool, &series, as_of)
+        .await?
+        .iter()
+        .filter(|observation| observation.available_at > oldest - MACRO_HORIZON)
+        .filter_map(MacroEvent::from_observation)
+        .collect();
+    Ok(context)
 }
 
 /// Trains and writes both networks, LSTM first.
 fn train_both(
     bars: &BTreeMap<Ticker, Vec<Bar>>,
+    context: &Context,
     barriers: &BarrierSettings,
     settings: &TrainingSettings,
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Vec<Manifest>> {
-    let dataset = Dataset::build(bars, barriers, settings, calendar::nyse())?;
+    let dataset = Dataset::build(bars, context, barriers, settings, calendar::nyse())?;
     let [down, neutral, up] = dataset.class_counts();
     tracing::info!(
         training = dataset.len(Part::Training),

@@ -1,8 +1,8 @@
 use domain::Bar;
-use features::{FeatureSchema, fold};
+use features::FeatureSchema;
 use proptest::prelude::*;
 
-use crate::market::{Market, altered};
+use crate::market::{Market, altered, fold};
 
 /// Features are single precision numbers of size one.
 const TOLERANCE: f32 = 1e-5;

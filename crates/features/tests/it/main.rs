@@ -1,4 +1,4 @@
-//! Tests of the features: golden values, causality, invariance, warm-up and refusals.
+//! Tests of the features: golden values, causality, joins, invariance, warm-up and refusals.
 #![expect(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
@@ -7,6 +7,7 @@
 mod causality;
 mod golden;
 mod invariance;
+mod join;
 mod market;
 mod refusals;
 mod robustness;

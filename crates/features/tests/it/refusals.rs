@@ -1,9 +1,9 @@
 use calendar::nyse;
 use chrono::TimeDelta;
 use domain::Bar;
-use features::{FeatureStream, StreamError, fold};
+use features::{FeatureStream, StreamError};
 
-use crate::market::Market;
+use crate::market::{Market, fold};
 
 #[test]
 fn a_refused_bar_leaves_the_stream_as_it_was() {

@@ -1,8 +1,8 @@
 use domain::Bar;
-use features::{FeatureSchema, FeatureVector, fold};
+use features::{FeatureSchema, FeatureVector};
 use proptest::prelude::*;
 
-use crate::market::Market;
+use crate::market::{Market, fold};
 
 fn feature(vector: &FeatureVector, name: &str) -> f32 {
     vector[FeatureSchema::current()

@@ -1,8 +1,8 @@
 use calendar::nyse;
 use domain::Bar;
-use features::{FeatureSchema, WARM_UP_SESSIONS, fold};
+use features::{FeatureSchema, MACRO_HORIZON, NEWS_HORIZON, WARM_UP_SESSIONS};
 
-use crate::market::Market;
+use crate::market::{Events, Market, fold};
 
 /// Bars from this session of the market on.
 fn from_session(bars: &[Bar], session: usize) -> &[Bar] {
@@ -12,7 +12,29 @@ fn from_session(bars: &[Bar], session: usize) -> &[Bar] {
 }
 
 fn assert_equal_where_warm(long: &[Bar], short: &[Bar]) -> usize {
-    let (long, short) = (fold(long), fold(short));
+    // Of events the short history has those of the horizons before its first vector.
+    let events = Events::around(long, 5, MACRO_HORIZON * 2);
+    let first = fold(short).iter().position(Option::is_some).unwrap();
+    let since = short[first].close_time();
+    let recent = Events {
+        news: events
+            .news
+            .iter()
+            .filter(|event| event.available_at > since - NEWS_HORIZON)
+            .copied()
+            .collect(),
+        economy: events
+            .economy
+            .iter()
+            .filter(|event| event.available_at > since - MACRO_HORIZON)
+            .cloned()
+            .collect(),
+    };
+    assert!(recent.news.len() < events.news.len() && recent.economy.len() < events.economy.len());
+    let (long, short) = (
+        features::fold(long, events.context()),
+        features::fold(short, recent.context()),
+    );
     let mut compared = 0;
     for (long, short) in long[long.len() - short.len()..].iter().zip(&short) {
         let Some(short) = short else { continue };

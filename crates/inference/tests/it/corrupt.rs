@@ -102,7 +102,7 @@ fn a_network_of_other_features_is_refused_with_both_shapes() {
     let error = load(&artifact, tflite).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(
-        cause.contains("[1, 60, 5]") && cause.contains("expected [1, 60, 24]"),
+        cause.contains("[1, 60, 5]") && cause.contains("expected [1, 60, 40]"),
         "{cause}"
     );
 }

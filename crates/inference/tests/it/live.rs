@@ -1,7 +1,11 @@
 use std::thread;
 
+use chrono::TimeDelta;
 use domain::{Bar, ModelKind, Ticker};
-use features::{FEATURE_COUNT, StreamError, WARM_UP_SESSIONS, WINDOW};
+use features::{
+    CONTEXT_FEATURES, FEATURE_COUNT, NewsEvent, StreamError, TickerContext, WARM_UP_SESSIONS,
+    WINDOW,
+};
 use inference::{Champions, InferenceError, LiveTicker, Model, predict_both, testing};
 
 const WINDOW_LENGTH: usize = WINDOW * FEATURE_COUNT;
@@ -20,9 +24,20 @@ fn champions() -> Champions {
 #[test]
 fn the_window_holds_the_scaled_features_of_the_newest_bars() {
     let bars = testing::random_bars(WARM_UP_SESSIONS + 2, 1);
+    let end = bars.last().unwrap().close_time();
+    let news = [60, 1_000, 10].map(|minutes| NewsEvent {
+        available_at: end - TimeDelta::minutes(minutes),
+        score: 0.5,
+    });
+    let context = TickerContext {
+        news: &news,
+        economy: &[],
+    };
     let mut live = LiveTicker::new();
+    live.push_context(context);
     let ready: Vec<bool> = bars.iter().map(|bar| live.push(bar).unwrap()).collect();
-    let features: Vec<_> = features::fold(&bars);
+    let features: Vec<_> = features::fold(&bars, context);
+    assert!(features.last().unwrap().unwrap()[CONTEXT_FEATURES.start] > 0.0);
     let first_feature = features.iter().position(Option::is_some).unwrap();
     assert_eq!(
         ready.iter().position(|ready| *ready),
@@ -60,7 +75,7 @@ fn a_refused_bar_changes_nothing() {
         Err(StreamError::OutOfOrder { .. })
     ));
     let evening = Bar {
-        start: last.start + chrono::TimeDelta::hours(2),
+        start: last.start + TimeDelta::hours(2),
         ..last
     };
     assert!(matches!(

@@ -47,7 +47,7 @@ fn inputs_of_a_wrong_length_are_refused() {
     let error = model.predict(&[0.0; 100], 1).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "expected 1440 numbers for 1 windows, got 100"
+        "expected 2400 numbers for 1 windows, got 100"
     );
     assert!(model.predict(&[], 0).unwrap().is_empty());
 }
@@ -55,7 +55,9 @@ fn inputs_of_a_wrong_length_are_refused() {
 #[test]
 fn inputs_that_are_no_numbers_are_an_error() {
     let model = Model::from_artifact(artifact(ModelKind::Transformer, 1)).unwrap();
-    let error = model.predict(&[f32::NAN; 1440], 1).unwrap_err();
+    let error = model
+        .predict(&[f32::NAN; features::WINDOW * features::FEATURE_COUNT], 1)
+        .unwrap_err();
     assert!(matches!(error, InferenceError::Answer { .. }), "{error}");
 }
 

@@ -5,5 +5,10 @@
 mod vendor_server;
 
 mod backfill;
+mod corporate_actions;
+mod economy;
+mod gaps;
 mod market;
+mod news;
 mod poll;
+mod rhythm;

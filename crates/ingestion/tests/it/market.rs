@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) faults: HashMap<String, Fault>,
     /// Closes that differ from the usual ones, by ticker and Unix time.
     pub(crate) closes: HashMap<(String, i64), f64>,
+    /// Minutes that the vendor does not have, by ticker: from and until before.
+    pub(crate) holes: Vec<(String, DateTime<Utc>, DateTime<Utc>)>,
     /// The `splits` object of all answers.
     pub(crate) splits: String,
 }
@@ -50,6 +52,7 @@ impl Market {
             now,
             faults: HashMap::new(),
             closes: HashMap::new(),
+            holes: Vec::new(),
             splits: String::from("{}"),
         };
         let state = Arc::new(Mutex::new(state));
@@ -110,6 +113,13 @@ impl Market {
             .insert((ticker.to_owned(), start.timestamp()), close);
     }
 
+    pub(crate) fn set_holes(&self, holes: &[(&str, DateTime<Utc>, DateTime<Utc>)]) {
+        self.state.lock().unwrap().holes = holes
+            .iter()
+            .map(|(ticker, from, to)| ((*ticker).to_owned(), *from, *to))
+            .collect();
+    }
+
     /// The calls since the last time.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.server.calls.lock().unwrap())
@@ -147,7 +157,11 @@ fn chart(state: &State, call: &Call) -> String {
         let mut minute = session.open;
         while minute < session.close && minute <= state.now {
             let time = minute.timestamp();
-            if (from..=to).contains(&time) {
+            let is_hole = state
+                .holes
+                .iter()
+                .any(|(ticker, from, to)| *ticker == call.ticker && (*from..*to).contains(&minute));
+            if (from..=to).contains(&time) && !is_hole {
                 push(time, price(time), 1_000);
             }
             minute += TimeDelta::minutes(1);

@@ -1,13 +1,19 @@
 use calendar::Calendar;
-use chrono::{DateTime, TimeDelta, Utc};
-use domain::Ticker;
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use domain::{CorporateAction, NewsArticle, Ticker};
 use yahoo_finance_api::{YahooConnector, YahooConnectorBuilder, time::OffsetDateTime};
 
 use super::{
-    error::VendorError,
-    parse::{MINUTE, bars_of, read_chart},
+    daily::{self, DailyBar},
+    error::{asked, from_library, from_message},
+    headlines,
+    parse::{Chart, DAY, MINUTE, bars_of, read_chart},
 };
-use crate::{ConnectionError, FetchedBars, VendorConnection};
+use crate::{
+    ConnectionError, FetchedBars, Vendor, VendorConnection, VendorError,
+    http::{Answer, Http},
+    new_york,
+};
 
 /// Longest period of one-minute bars that Yahoo gives in one answer.
 pub const MAX_SPAN: TimeDelta = TimeDelta::days(7);
@@ -16,12 +22,16 @@ pub const MAX_SPAN: TimeDelta = TimeDelta::days(7);
 pub const MAX_AGE: TimeDelta = TimeDelta::days(30);
 
 const CHART_URL: &str = "https://query1.finance.yahoo.com/v8/finance/chart";
+const SEARCH_URL: &str = "https://query2.finance.yahoo.com/v1/finance/search";
 
-/// A client of Yahoo's chart endpoint. One is enough for all tickers: it keeps its connections.
+/// What is asked to see whether Yahoo can be reached.
+const WELL_KNOWN: &str = "AAPL";
+
+/// A client of Yahoo's chart and search endpoints. One is enough for all tickers: it keeps its connections.
 pub struct YahooClient {
     connector: YahooConnector,
-    /// The same client as the connector's, for [`YahooClient::raw_chart`].
-    http: reqwest::Client,
+    /// The same client as the connector's, for what the library does not read.
+    http: Http,
 }
 
 /// One-minute bars of one ticker.
@@ -45,9 +55,10 @@ impl YahooClient {
     /// # Errors
     /// [`ConnectionError`] for settings that cannot be used.
     pub fn new(connection: &VendorConnection) -> Result<Self, ConnectionError> {
-        let http = connection.client()?;
-        let connector = YahooConnectorBuilder::build_with_client(http.clone())
+        let client = connection.client(Vendor::Yahoo)?;
+        let connector = YahooConnectorBuilder::build_with_client(client.clone())
             .map_err(|source| ConnectionError::Library { source })?;
+        let http = Http::with_client(client);
         Ok(Self { connector, http })
     }
 
@@ -60,17 +71,88 @@ impl YahooClient {
         request: &MinuteRequest,
         calendar: &Calendar,
     ) -> Result<FetchedBars, VendorError> {
-        let json = self.chart(request).await?;
+        let json = self.minute_chart(request).await?;
         let chart = read_chart(json, &request.ticker, MINUTE)?;
         Ok(bars_of(chart, request.as_of, request.grace, |time| {
             calendar.session_at(time).is_some()
         }))
     }
 
-    /// The chart as JSON. The crate's own reading (`YResponse::quotes`) drops what the closing rules need: it hides rows
-    /// without a close, writes zero for a missing open, and refuses ragged answers without saying so. Its raw response
-    /// is therefore handed on as the JSON that it mirrors.
-    async fn chart(&self, request: &MinuteRequest) -> Result<serde_json::Value, VendorError> {
+    /// Fetches the splits, spin-offs and dividends whose ex-date lies between two New York dates, both included,
+    /// ascending. Amounts of dividends are per share as counted at the time of the fetch: Yahoo divides them by later
+    /// splits.
+    ///
+    /// # Errors
+    /// [`VendorError`] when the vendor gives no chart, also when nothing was traded in the period: an empty list always
+    /// means that there were no actions.
+    pub async fn corporate_actions(
+        &self,
+        ticker: &Ticker,
+        from: NaiveDate,
+        to: NaiveDate,
+        calendar: &Calendar,
+    ) -> Result<Vec<CorporateAction>, VendorError> {
+        let chart = self.daily_chart(ticker, from, to).await?;
+        let mut actions = daily::corporate_actions(chart, ticker, calendar);
+        actions.retain(|action| (from..=to).contains(&action.ex_date));
+        Ok(actions)
+    }
+
+    /// Fetches the finished sessions between two New York dates, both included, ascending.
+    ///
+    /// # Errors
+    /// [`VendorError`] when the vendor gives no bars.
+    pub async fn daily_bars(
+        &self,
+        ticker: &Ticker,
+        from: NaiveDate,
+        to: NaiveDate,
+        calendar: &Calendar,
+    ) -> Result<Vec<DailyBar>, VendorError> {
+        let chart = self.daily_chart(ticker, from, to).await?;
+        let mut bars = daily::daily_bars(&chart, calendar);
+        bars.retain(|bar| (from..=to).contains(&bar.session));
+        Ok(bars)
+    }
+
+    /// Fetches the newest stories that Yahoo's search finds for a ticker, as Yahoo orders them. Titles only.
+    ///
+    /// # Errors
+    /// [`VendorError`] when the vendor gives no list of stories; an empty list is none.
+    pub async fn headlines(&self, ticker: &Ticker) -> Result<Vec<NewsArticle>, VendorError> {
+        let asked = asked(ticker);
+        let query = [
+            ("q", ticker.as_str()),
+            ("newsCount", headlines::COUNT),
+            ("quotesCount", "0"),
+        ];
+        let answer = self.http.get(SEARCH_URL, &query, &asked).await?;
+        headlines::articles_of(read(&answer, ticker)?, ticker)
+    }
+
+    /// Asks for one day of a well-known stock, to see whether Yahoo answers.
+    ///
+    /// # Errors
+    /// [`VendorError`] when it does not.
+    pub async fn check(&self) -> Result<(), VendorError> {
+        let Ok(ticker) = Ticker::parse(WELL_KNOWN) else {
+            return Ok(());
+        };
+        let query = [("range", "5d"), ("interval", DAY)];
+        let answer = self
+            .http
+            .get(&format!("{CHART_URL}/{ticker}"), &query, &asked(&ticker))
+            .await?;
+        read_chart(read(&answer, &ticker)?, &ticker, DAY).map(|_| ())
+    }
+
+    /// The chart as JSON. The library's own reading (`YResponse::quotes`) drops what the closing rules need: it hides
+    /// rows without a close, writes zero for a missing open, and refuses ragged answers without saying so. Its raw
+    /// response is therefore handed on as the JSON that it mirrors.
+    async fn minute_chart(
+        &self,
+        request: &MinuteRequest,
+    ) -> Result<serde_json::Value, VendorError> {
         let ticker = &request.ticker;
         let (Ok(start), Ok(end)) = (
             OffsetDateTime::from_unix_timestamp(request.start.timestamp()),
@@ -78,7 +160,7 @@ impl YahooClient {
         ) else {
             let detail = format!("{} to {} cannot be asked for", request.start, request.end);
             return Err(VendorError::Period {
-                ticker: ticker.clone(),
+                asked: asked(ticker),
                 detail,
             });
         };
@@ -86,44 +168,84 @@ impl YahooClient {
             .connector
             .get_quote_history_interval(ticker.as_str(), start, end, MINUTE)
             .await;
-        match answer.map_err(|error| VendorError::from_yahoo(error, ticker)) {
+        match answer.map_err(|error| from_library(error, ticker)) {
             Ok(response) => serde_json::to_value(response)
-                .map_err(|source| VendorError::from_json(source, ticker.clone())),
-            Err(VendorError::Shape { .. }) => self.raw_chart(request).await,
+                .map_err(|source| VendorError::from_json(source, asked(ticker))),
+            // The same question once more without the library. Its metadata type demands fields that Yahoo leaves out
+            // for a misspelt symbol (`fullExchangeName`, `hasPrePostMarketData`) and throws the answer away with them.
+            Err(VendorError::Shape { .. }) => {
+                self.chart(ticker, request.start, request.end, MINUTE).await
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// The same question once more without the crate. Its metadata type demands fields that Yahoo leaves out for a
-    /// misspelt symbol (`fullExchangeName`, `hasPrePostMarketData`) and throws the answer away with them.
-    async fn raw_chart(&self, request: &MinuteRequest) -> Result<serde_json::Value, VendorError> {
-        let ticker = &request.ticker;
-        let network = |source| VendorError::from_network(source, ticker.clone());
-        let response = self
-            .http
-            .get(format!("{CHART_URL}/{ticker}"))
-            .query(&[
-                ("period1", request.start.timestamp()),
-                ("period2", request.end.timestamp()),
-            ])
-            .query(&[("interval", MINUTE), ("events", "div|split|capitalGains")])
-            .send()
-            .await
-            .map_err(network)?;
-        let status = response.status();
-        if status == reqwest::StatusCode::TOO_MANY_REQUESTS {
-            return Err(VendorError::RateLimited {
-                ticker: ticker.clone(),
+    async fn daily_chart(
+        &self,
+        ticker: &Ticker,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<Chart, VendorError> {
+        let after = to.checked_add_days(Days::new(1));
+        let period = new_york::midnight(from).zip(after.and_then(new_york::midnight));
+        let Some((start, end)) = period.filter(|(start, end)| start < end) else {
+            let detail = format!("{from} to {to} cannot be asked for");
+            return Err(VendorError::Period {
+                asked: asked(ticker),
+                detail,
             });
-        }
-        if !status.is_success() {
-            return Err(VendorError::Server {
-                ticker: ticker.clone(),
-                detail: status.to_string(),
-            });
-        }
-        let body = response.bytes().await.map_err(network)?;
-        serde_json::from_slice(&body)
-            .map_err(|source| VendorError::from_json(source, ticker.clone()))
+        };
+        let json = self.chart(ticker, start, end, DAY).await?;
+        read_chart(json, ticker, DAY)
     }
+
+    async fn chart(
+        &self,
+        ticker: &Ticker,
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+        interval: &'static str,
+    ) -> Result<serde_json::Value, VendorError> {
+        let (start, end) = (start.timestamp().to_string(), end.timestamp().to_string());
+        let query = [
+            ("period1", start.as_str()),
+            ("period2", end.as_str()),
+            ("interval", interval),
+            ("events", "div|split"),
+        ];
+        let answer = self
+            .http
+            .get(&format!("{CHART_URL}/{ticker}"), &query, &asked(ticker))
+            .await?;
+        read(&answer, ticker)
+    }
+}
+
+/// The answer as JSON, whose `error` says more than the status. A status without such words speaks for itself.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(
+    answer: &Answer,
+    ticker: &Ticker,
+) -> Result<T, VendorError> {
+    let asked = asked(ticker);
+    if let Some(refusal) = answer.refusal(&asked, "") {
+        let said = answer.json::<serde_json::Value>(&asked).ok();
+        let error = said.as_ref().and_then(|json| {
+            let roots = ["chart", "finance", "quoteSummary"];
+            roots
+                .iter()
+                .find_map(|root| json[root]["error"].as_object())
+        });
+        let word = |name: &str| error.and_then(|error| error.get(name)?.as_str());
+        return Err(match (word("code"), word("description")) {
+            (Some(code), description) => from_message(code, description.unwrap_or_default(), asked),
+            // A session, not a key: Yahoo has none.
+            (None, _) => match refusal {
+                VendorError::KeyRefused { asked, detail } => {
+                    VendorError::Unauthorised { asked, detail }
+                }
+                other => other,
+            },
+        });
+    }
+    answer.json(&asked)
 }

@@ -1,13 +1,15 @@
-//! Answers of Yahoo: recorded ones, and over the wire.
+//! Answers of the vendors: recorded ones, and over the wire.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../support/vendor_server.rs"]
 mod vendor_server;
 
 mod answers;
+mod fixtures;
+mod keyed;
 mod recordings;
-
-use std::path::PathBuf;
+mod stream;
+mod vintages;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::Ticker;
@@ -15,16 +17,8 @@ use market_data::MinuteRequest;
 
 /// A recorded answer of Yahoo, or `None` when the recordings are not on this machine.
 fn recording(name: &str) -> Option<String> {
-    let shared = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("data/api_fixtures/yahoo").join(name);
-    let text = std::fs::read_to_string(&path).ok();
-    if text.is_none() {
-        eprintln!("skipped: {} is absent", path.display());
-    }
-    text
+    let path = test_support::shared("data/api_fixtures/yahoo")?.join(name);
+    Some(std::fs::read_to_string(path).unwrap())
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {

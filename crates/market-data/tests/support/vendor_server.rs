@@ -14,6 +14,18 @@ use axum::{
 use market_data::VendorConnection;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
+/// Every vendor's host name.
+const HOSTS: [&str; 8] = [
+    "query1.finance.yahoo.com",
+    "query2.finance.yahoo.com",
+    "streamer.finance.yahoo.com",
+    "api.stlouisfed.org",
+    "fred.stlouisfed.org",
+    "newsapi.org",
+    "finnhub.io",
+    "www.alphavantage.co",
+];
+
 /// What the client asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -61,28 +73,6 @@ pub(crate) struct VendorServer {
 
 impl VendorServer {
     pub(crate) async fn start(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
-        // Another test of this process may have been first.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let authority_key = KeyPair::generate().unwrap();
-        let mut authority = CertificateParams::new(Vec::new()).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = authority.self_signed(&authority_key).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["query1.finance.yahoo.com".to_owned()])
-            .unwrap()
-            .signed_by(&key, &Issuer::new(authority, authority_key))
-            .unwrap();
-        let tls = axum_server::tls_rustls::RustlsConfig::from_pem(
-            certificate.pem().into_bytes(),
-            key.serialize_pem().into_bytes(),
-        )
-        .await
-        .unwrap();
-
-        let folder = tempfile::tempdir().unwrap();
-        let root_path = folder.path().join("ca.pem");
-        std::fs::write(&root_path, root.pem()).unwrap();
-
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (recorded, answer) = (Arc::clone(&calls), Arc::new(answer));
         let router = Router::new().fallback(move |request: Request| {
@@ -100,23 +90,51 @@ impl VendorServer {
                     .into_response()
             }
         });
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
-        tokio::spawn(server.serve(router.into_make_service()));
-
-        let connection = VendorConnection {
-            address: Some(address.to_string()),
-            certificate: Some(root_path),
-            request_timeout: Duration::from_secs(5),
-        };
+        let (connection, folder) = serve(router).await;
         Self {
             connection,
             calls,
             _folder: folder,
         }
     }
+}
+
+/// Serves a router over TLS under every vendor's name; the folder holds the certificate's root.
+pub(crate) async fn serve(router: Router) -> (VendorConnection, tempfile::TempDir) {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(HOSTS.map(str::to_owned))
+        .unwrap()
+        .signed_by(&key, &Issuer::new(authority, authority_key))
+        .unwrap();
+    let tls = axum_server::tls_rustls::RustlsConfig::from_pem(
+        certificate.pem().into_bytes(),
+        key.serialize_pem().into_bytes(),
+    )
+    .await
+    .unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let root_path = folder.path().join("ca.pem");
+    std::fs::write(&root_path, root.pem()).unwrap();
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
+    tokio::spawn(server.serve(router.into_make_service()));
+
+    let connection = VendorConnection {
+        address: Some(address.to_string()),
+        certificate: Some(root_path),
+        request_timeout: Duration::from_secs(5),
+    };
+    (connection, folder)
 }
 
 fn read_call(request: &Request) -> Call {

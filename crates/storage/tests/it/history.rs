@@ -97,6 +97,79 @@ async fn longer_bars_hold_their_minutes(pool: PgPool) {
     );
 }
 
+/// Open, high, low, close and volume.
+pub(crate) fn shape(bar: &Bar) -> (f64, f64, f64, f64, u64) {
+    let [open, high, low, close] =
+        [bar.open, bar.high, bar.low, bar.close].map(|price| price.get());
+    (open, high, low, close, bar.volume)
+}
+
+/// What longer bars have to look like: the plainest way to make them of ascending minutes.
+pub(crate) fn put_together(minutes: &[Bar], interval: Interval) -> Vec<(f64, f64, f64, f64, u64)> {
+    let bucket = |bar: &Bar| match interval {
+        Interval::OneMinute => bar.start.timestamp() / 60,
+        Interval::FiveMinutes => bar.start.timestamp() / 300,
+        Interval::FifteenMinutes => bar.start.timestamp() / 900,
+        Interval::OneHour => (bar.start.timestamp() + 1_800) / 3_600,
+        Interval::OneDay => bar.start.timestamp() / 86_400,
+    };
+    minutes
+        .chunk_by(|a, b| bucket(a) == bucket(b))
+        .map(|bars| {
+            let mut whole = shape(&bars[0]);
+            for bar in &bars[1..] {
+                let (_, high, low, close, volume) = shape(bar);
+                whole = (
+                    whole.0,
+                    whole.1.max(high),
+                    whole.2.min(low),
+                    close,
+                    whole.4 + volume,
+                );
+            }
+            whole
+        })
+        .collect()
+}
+
+/// Bars of one hour, fetched before and after two splits: each is adjusted by what its own fetch has not seen.
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn minutes_on_different_bases_make_one_bar(pool: PgPool) {
+    let mut bars = minutes("AAPL", "2018-03-09T14:30:00Z", 390);
+    for row in &mut bars {
+        let minute = row.bar.start.timestamp() / 60;
+        // Friday after the close, Monday before and at the open, and Tuesday.
+        row.fetched_at = match minute % 4 {
+            0 => time("2018-03-09T22:00:00Z"),
+            1 => time("2018-03-12T13:29:59Z"),
+            2 => time("2018-03-12T13:30:00Z"),
+            _ => time("2018-03-13T13:31:00Z"),
+        };
+    }
+    upsert_bars(&pool, &bars).await.unwrap();
+    for (day, ratio) in [("2018-03-12", 4.0), ("2018-03-13", 0.5)] {
+        sqlx::query(
+            "insert into corporate_actions (ticker, kind, ex_date, effective_at, ratio, source, fetched_at) \
+             values ('AAPL', 'split', $1::date, ($1::date + time '13:30') at time zone 'UTC', $2, 'test', now())",
+        )
+        .bind(crate::date(day))
+        .bind(ratio)
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    let minutes = page(&pool, &all(Interval::OneMinute)).await.bars;
+    for interval in Interval::ALL {
+        let found: Vec<_> = page(&pool, &all(interval))
+            .await
+            .bars
+            .iter()
+            .map(shape)
+            .collect();
+        assert_eq!(found, put_together(&minutes, interval), "{interval}");
+    }
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn pages_lose_and_repeat_nothing(pool: PgPool) {
     three_sessions(&pool).await;

@@ -9,15 +9,30 @@ mod adjusted;
 mod analyses;
 mod bars;
 mod connect;
+mod corporate_actions;
+mod drift;
+mod economy;
 mod history;
 mod listener;
+mod migrations;
+mod news;
 mod operations;
+mod outcomes;
+mod pipeline;
+mod quality;
+mod revisions;
+mod timescale;
+mod validation;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Bar, Ticker};
 use storage::VendorBar;
 
 fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 

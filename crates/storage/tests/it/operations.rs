@@ -1,8 +1,7 @@
 use domain::{ModelId, ModelKind};
 use storage::{
-    Gap, ModelEvent, ModelEventKind, PgPool, QuarantineCount, RefusedRow, close_gap,
-    count_gap_attempt, migrate, open_gaps, quarantine, quarantine_counts, recent_model_events,
-    record_gaps, record_model_event,
+    ModelEvent, ModelEventKind, PgPool, QuarantineCount, RefusedRow, migrate, quarantine,
+    quarantine_counts, recent_model_events, record_model_event,
 };
 
 use crate::{ticker, time};
@@ -40,39 +39,6 @@ async fn a_fault_seen_again_counts_up(pool: PgPool) {
         [count(1, 3)]
     );
     assert_eq!(quarantine(&pool, &[], tuesday).await.unwrap(), 0);
-}
-
-#[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn a_gap_stays_open_until_it_is_closed(pool: PgPool) {
-    let gap = Gap {
-        ticker: ticker("AAPL"),
-        start: time("2018-03-26T13:30:00Z"),
-        end: time("2018-03-26T13:40:00Z"),
-        attempts: 0,
-    };
-    let now = time("2018-03-26T14:00:00Z");
-    assert_eq!(
-        record_gaps(&pool, std::slice::from_ref(&gap), now)
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        record_gaps(&pool, std::slice::from_ref(&gap), now)
-            .await
-            .unwrap(),
-        0
-    );
-    count_gap_attempt(&pool, &gap).await.unwrap();
-    assert_eq!(
-        open_gaps(&pool).await.unwrap(),
-        [Gap {
-            attempts: 1,
-            ..gap.clone()
-        }]
-    );
-    close_gap(&pool, &gap, now).await.unwrap();
-    assert_eq!(open_gaps(&pool).await.unwrap(), []);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

@@ -1,11 +1,15 @@
+use std::collections::BTreeMap;
+
 use calendar::nyse;
 use chrono::TimeDelta;
-use domain::Class;
-use features::{FEATURE_COUNT, WARM_UP_SESSIONS, WINDOW};
-use labels::BarrierSettings;
-use training::{Dataset, Part, TrainingError};
+use domain::{Class, SeriesId, Ticker};
+use features::{
+    CONTEXT_FEATURES, Context, FEATURE_COUNT, FeatureSchema, MacroEvent, NewsEvent,
+    WARM_UP_SESSIONS, WINDOW,
+};
+use training::{Part, TrainingError};
 
-use crate::{dataset, market, small};
+use crate::{build, dataset, market};
 
 #[test]
 fn parts_follow_each_other_with_a_gap_and_leave_no_class_out() {
@@ -58,7 +62,7 @@ fn the_future_does_not_change_the_scaler() {
     for bar in bars.values_mut().flatten().filter(|bar| bar.start > end) {
         bar.volume *= 50;
     }
-    let changed = Dataset::build(&bars, &BarrierSettings::default(), &small(), nyse()).unwrap();
+    let changed = build(&bars, &Context::default()).unwrap();
     assert_eq!(short.scaler(), changed.scaler());
     assert_eq!(short.statistics(), changed.statistics());
     assert_ne!(short.fingerprint(), changed.fingerprint());
@@ -72,7 +76,7 @@ fn a_session_in_progress_is_no_part_of_its_own() {
     for bars in bars.values_mut() {
         bars.retain(|bar| bar.start < open + TimeDelta::minutes(40));
     }
-    let dataset = Dataset::build(&bars, &BarrierSettings::default(), &small(), nyse()).unwrap();
+    let dataset = build(&bars, &Context::default()).unwrap();
     let calibration = dataset.ranges().calibration.unwrap();
     assert!(calibration.start < open && calibration.end > open);
 }
@@ -96,12 +100,7 @@ fn too_little_data_is_counted() {
             .to_string()
             .starts_with("too little data: 2 sessions with labelled windows found, 4 needed")
     );
-    let empty = Dataset::build(
-        &Default::default(),
-        &BarrierSettings::default(),
-        &small(),
-        nyse(),
-    );
+    let empty = build(&BTreeMap::new(), &Context::default());
     assert!(matches!(
         empty.unwrap_err(),
         TrainingError::TooFewSessions { found: 0, .. }
@@ -114,6 +113,60 @@ fn flat_volume_is_no_feature() {
     for bar in bars.values_mut().flatten() {
         bar.volume = 100;
     }
-    let error = Dataset::build(&bars, &BarrierSettings::default(), &small(), nyse()).unwrap_err();
+    let error = build(&bars, &Context::default()).unwrap_err();
     assert!(error.to_string().contains("relative_volume is "), "{error}");
+}
+
+#[test]
+fn events_become_features_by_when_they_were_available() {
+    let bars = market::bars(2, WARM_UP_SESSIONS + 8);
+    let alone = build(&bars, &Context::default()).unwrap();
+    // Nothing was known: these features were constant, and stay 0.
+    let width = CONTEXT_FEATURES.len();
+    assert_eq!(alone.scaler().range[CONTEXT_FEATURES], vec![0.0; width]);
+
+    let end = alone.ranges().training.end;
+    let place = |name: &str| {
+        let names = FeatureSchema::current().names;
+        names.iter().position(|other| *other == name).unwrap()
+    };
+    let story = |ticker: &str, before_the_end, score| {
+        let news = NewsEvent {
+            available_at: end - before_the_end,
+            score,
+        };
+        (Ticker::parse(ticker).unwrap(), vec![news])
+    };
+    let yields = |days: i64, value| MacroEvent {
+        available_at: end - TimeDelta::days(days),
+        series: SeriesId::parse("DGS10").unwrap(),
+        period: (end - TimeDelta::days(days + 1)).date_naive(),
+        value,
+    };
+    let context = Context {
+        news: [story("T0", TimeDelta::hours(2), 0.5)].into(),
+        economy: vec![yields(400, 2.0), yields(-1, 3.0)],
+    };
+    let known = build(&bars, &context).unwrap();
+    assert_ne!(known.fingerprint(), alone.fingerprint());
+    let range = |name| known.scaler().range[place(name)];
+    assert_eq!(range("news_sentiment"), 0.5);
+    // The second value came after the training part.
+    assert_eq!(range("ten_year_yield"), 0.0);
+    let (windows, _) = known.windows(Part::Calibration, 50);
+    let yields = windows
+        .iter()
+        .skip(place("ten_year_yield"))
+        .step_by(FEATURE_COUNT);
+    assert!(yields.copied().all(|value| value == 0.0));
+
+    // A story about somebody else is none.
+    let other = Context {
+        news: [story("T9", TimeDelta::hours(2), 0.5)].into(),
+        economy: vec![],
+    };
+    assert_eq!(
+        build(&bars, &other).unwrap().fingerprint(),
+        alone.fingerprint()
+    );
 }

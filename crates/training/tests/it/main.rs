@@ -6,6 +6,10 @@ mod data;
 #[path = "../support/market.rs"]
 mod market;
 
+use std::collections::BTreeMap;
+
+use domain::{Bar, Ticker};
+use features::Context;
 use labels::BarrierSettings;
 use training::{Dataset, LstmSettings, TrainingError, TrainingSettings, TransformerSettings};
 
@@ -30,12 +34,11 @@ fn small() -> TrainingSettings {
     }
 }
 
+fn build(bars: &BTreeMap<Ticker, Vec<Bar>>, context: &Context) -> Result<Dataset, TrainingError> {
+    let barriers = BarrierSettings::default();
+    Dataset::build(bars, context, &barriers, &small(), calendar::nyse())
+}
+
 fn dataset(tickers: usize, sessions: usize) -> Result<Dataset, TrainingError> {
-    let bars = market::bars(tickers, sessions);
-    Dataset::build(
-        &bars,
-        &BarrierSettings::default(),
-        &small(),
-        calendar::nyse(),
-    )
+    build(&market::bars(tickers, sessions), &Context::default())
 }

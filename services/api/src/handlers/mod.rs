@@ -1,7 +1,11 @@
 //! REST: each handler reads its parameters, asks one layer below and shapes the answer.
 
+mod actions;
+mod data_quality;
+mod economy;
 mod frontend;
 mod models;
+mod news;
 mod openapi;
 mod operations;
 mod stocks;
@@ -29,6 +33,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/stocks", get(stocks::list))
         .route("/stocks/{ticker}/historical", get(stocks::history))
         .route("/stocks/{ticker}/predictions", get(stocks::predictions))
+        .route("/stocks/{ticker}/news", get(news::list))
+        .route("/stocks/{ticker}/actions", get(actions::list))
+        .route("/macro", get(economy::list))
+        .route("/data-quality", get(data_quality::report))
         .route("/models", get(models::list))
         .route("/models/{id}", get(models::one))
         .route("/health", get(operations::health))

@@ -1,7 +1,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{models, operations, stocks};
+use super::{actions, data_quality, economy, models, news, operations, stocks};
 use crate::body::{AnalysisBody, PriceBody, SnapshotBody, StatusMessageBody};
 
 /// The description of the interface.
@@ -19,6 +19,10 @@ use crate::body::{AnalysisBody, PriceBody, SnapshotBody, StatusMessageBody};
         stocks::list,
         stocks::history,
         stocks::predictions,
+        news::list,
+        actions::list,
+        economy::list,
+        data_quality::report,
         models::list,
         models::one,
         operations::health,

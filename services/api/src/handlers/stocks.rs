@@ -68,7 +68,12 @@ pub(super) async fn history(
     };
     let limit = limit(query.limit, DEFAULT_BARS, MOST_BARS)?;
     // The cursor is where the page before it began, so it lies before `end`.
-    let end = cursor(query.cursor.as_deref())?.or(query.end);
+    let end = query
+        .cursor
+        .as_deref()
+        .map(cursor)
+        .transpose()?
+        .or(query.end);
     let request = HistoryRequest {
         interval,
         start: query.start,
@@ -112,7 +117,7 @@ pub(super) async fn predictions(
 ) -> Result<Json<PredictionsBody>, ApiError> {
     let ticker = watched(&state, &ticker)?;
     let limit = limit(query.limit, DEFAULT_PREDICTIONS, MOST_PREDICTIONS)?;
-    let before = cursor(query.cursor.as_deref())?;
+    let before = query.cursor.as_deref().map(cursor).transpose()?;
     let page = ask(storage::predictions_page(
         &state.pool,
         &ticker,
@@ -129,7 +134,7 @@ pub(super) async fn predictions(
     }))
 }
 
-fn watched(state: &AppState, text: &str) -> Result<Ticker, ApiError> {
+pub(super) fn watched(state: &AppState, text: &str) -> Result<Ticker, ApiError> {
     let ticker = Ticker::parse(text)
         .ok()
         .filter(|ticker| state.board.place(ticker).is_some());
@@ -138,7 +143,7 @@ fn watched(state: &AppState, text: &str) -> Result<Ticker, ApiError> {
     })
 }
 
-fn limit(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiError> {
+pub(super) fn limit(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiError> {
     let limit = asked.unwrap_or(default);
     if (1..=most).contains(&limit) {
         Ok(limit)
@@ -151,17 +156,20 @@ fn limit(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiError> {
 }
 
 /// A cursor is a moment: page by key, so that new bars do not shift pages.
-fn as_cursor(time: DateTime<Utc>) -> String {
+pub(super) fn as_cursor(time: DateTime<Utc>) -> String {
     time.timestamp_micros().to_string()
 }
 
-fn cursor(text: Option<&str>) -> Result<Option<DateTime<Utc>>, ApiError> {
-    let Some(text) = text else { return Ok(None) };
+pub(super) fn cursor(text: &str) -> Result<DateTime<Utc>, ApiError> {
     let time = text.parse().ok().and_then(DateTime::from_timestamp_micros);
-    time.map(Some).ok_or_else(|| ApiError::BadParameter {
+    time.ok_or_else(|| bad_cursor(text))
+}
+
+pub(super) fn bad_cursor(text: &str) -> ApiError {
+    ApiError::BadParameter {
         code: "bad_cursor",
         message: format!("cursor: {text:?} is no next_cursor of an earlier answer"),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -171,9 +179,9 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_it_was() {
         let time: DateTime<Utc> = "2018-03-26T13:30:00.000001Z".parse().unwrap();
-        assert_eq!(cursor(Some(&as_cursor(time))).unwrap(), Some(time));
-        assert!(cursor(Some("yesterday")).is_err());
-        assert!(cursor(Some("9223372036854775807")).is_err());
+        assert_eq!(cursor(&as_cursor(time)).unwrap(), time);
+        assert!(cursor("yesterday").is_err());
+        assert!(cursor("9223372036854775807").is_err());
     }
 
     #[test]

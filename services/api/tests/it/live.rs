@@ -3,7 +3,7 @@ use std::path::Path;
 use api::Timing;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Bar, ModelId, ModelKind};
-use features::{FEATURE_COUNT, WINDOW};
+use features::{FEATURE_COUNT, TickerContext, WINDOW};
 use inference::{LiveTicker, Model};
 use model_registry::artifact_dir;
 use serde_json::Value;
@@ -13,16 +13,27 @@ use crate::support::{
     Service, TIMING, commit, commit_all, minutes, promote_random_models, ticker, time, walk,
 };
 
-fn day(day: u32) -> NaiveDate {
+pub(crate) fn day(day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2018, 3, day).unwrap()
 }
 
 /// Sessions that make a window of 60 bars full.
-const WARM: usize = features::WARM_UP_SESSIONS + 2;
+pub(crate) const WARM: usize = features::WARM_UP_SESSIONS + 2;
 
 /// What the models say of the last of these bars: a fold over all of them, each model asked alone.
-fn batch(folder: &Path, ids: &[ModelId; 2], bars: &[Bar]) -> [[f32; 3]; 2] {
+pub(crate) fn batch(folder: &Path, ids: &[ModelId; 2], bars: &[Bar]) -> [[f32; 3]; 2] {
+    batch_beside(folder, ids, bars, TickerContext::default())
+}
+
+/// The same with what was known beside the bars.
+pub(crate) fn batch_beside(
+    folder: &Path,
+    ids: &[ModelId; 2],
+    bars: &[Bar],
+    context: TickerContext<'_>,
+) -> [[f32; 3]; 2] {
     let mut live = LiveTicker::new();
+    live.push_context(context);
     let full = bars.iter().fold(false, |_, bar| live.push(bar).unwrap());
     assert!(full);
     [
@@ -37,7 +48,7 @@ fn batch(folder: &Path, ids: &[ModelId; 2], bars: &[Bar]) -> [[f32; 3]; 2] {
     })
 }
 
-fn assert_says(analysis: &Value, expected: [[f32; 3]; 2]) {
+pub(crate) fn assert_says(analysis: &Value, expected: [[f32; 3]; 2]) {
     for (kind, expected) in ["lstm", "transformer"].into_iter().zip(expected) {
         for (class, expected) in ["down", "neutral", "up"].into_iter().zip(expected) {
             let found = analysis["predictions"][kind][class].as_f64().unwrap();
@@ -337,6 +348,6 @@ async fn bars_that_came_before_the_notice_was_handled_are_not_skipped(pool: PgPo
     service.stop().await;
 }
 
-fn text(time: DateTime<Utc>) -> String {
+pub(crate) fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

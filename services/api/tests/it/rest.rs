@@ -164,6 +164,19 @@ async fn what_was_asked_wrongly_is_named(pool: PgPool) {
         ),
         ("/models/lstm-unknown", 404, "unknown_model", "lstm-unknown"),
         ("/models/..%2F..%2Fetc", 404, "unknown_model", "etc"),
+        ("/stocks/TSLA/news", 404, "unknown_ticker", "TSLA"),
+        ("/stocks/AAPL/news?cursor=17", 400, "bad_cursor", "\"17\""),
+        ("/stocks/AAPL/news?limit=501", 400, "bad_parameter", "501"),
+        ("/stocks/TSLA/actions", 404, "unknown_ticker", "TSLA"),
+        ("/macro?series=UNRATE", 404, "unknown_series", "UNRATE"),
+        (
+            "/macro?series=no%20series",
+            404,
+            "unknown_series",
+            "no series",
+        ),
+        ("/macro?history=0", 400, "bad_parameter", "0"),
+        ("/data-quality?ticker=TSLA", 404, "unknown_ticker", "TSLA"),
         ("/nothing", 404, "not_found", "/nothing"),
     ] {
         assert_error(service.get(path).await, status, code, says);

@@ -10,7 +10,8 @@ use domain::{Bar, Ticker};
 use rand::{Rng, RngExt};
 use rand_distr::{Exp1, StandardNormal};
 
-use super::{DailyBar, Dividend, Profile, random};
+use super::{DailyBar, Profile, actions::Dividend};
+use crate::random;
 
 /// The first day of every generated market. Changing it changes all of them.
 const EPOCH: NaiveDate = match NaiveDate::from_ymd_opt(2005, 1, 3) {
@@ -134,6 +135,10 @@ impl GeneratedMarket {
             factor_minutes: Kept::default(),
             stock_bars: Kept::default(),
         }
+    }
+
+    pub(super) const fn seed(&self) -> u64 {
+        self.seed
     }
 
     pub(super) fn tickers(&self) -> impl Iterator<Item = &Ticker> {
@@ -290,7 +295,7 @@ fn pay_dividends(
                 .log_level(market.close(index), sector.close(index), own.close(index))
                 .exp();
             dividends.push(Dividend {
-                session: index + 1,
+                effective: session.open,
                 amount,
             });
             paid += (1.0 - amount / close).ln();

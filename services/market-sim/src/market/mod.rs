@@ -1,24 +1,42 @@
 //! Where prices come from: a file of bars or a seeded generator. Both know the whole day; what may be told of it at a
 //! given moment is decided in `tape`.
 
+mod actions;
 mod generated;
+mod official;
 mod profile;
-mod random;
 mod recorded;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bar_files::BarFile;
 use calendar::{Calendar, Session};
 use chrono::{DateTime, Utc};
 use domain::{Bar, Ticker};
 
+pub(crate) use actions::fraction;
+pub use actions::{Actions, Basis, Dividend, Split};
 use generated::GeneratedMarket;
+pub use official::OfficialDays;
 pub use profile::{DEFAULT_TICKERS, Exchange, Profile};
 use recorded::RecordedMarket;
 
 /// The prices that are served.
-pub struct Market(Source);
+pub struct Market {
+    source: Source,
+    /// What was done to the shares, where something was.
+    changes: BTreeMap<Ticker, Changes>,
+}
+
+/// A stock's splits and dividends in order of time, past and future.
+#[derive(Clone, Debug)]
+struct Changes {
+    /// What the kept prices mean.
+    basis: Basis,
+    splits: Vec<Split>,
+    /// In shares after all splits.
+    dividends: Vec<Dividend>,
+}
 
 enum Source {
     Recorded(RecordedMarket),
@@ -39,6 +57,15 @@ pub enum MarketError {
     /// The file has no bar in any session of the exchange.
     #[error("the file has no bars within the exchange's sessions")]
     NoBars,
+    /// Dividends were given for an invented stock.
+    #[error("{ticker} is invented and pays its own dividends: give splits only")]
+    InventedDividends {
+        /// The stock.
+        ticker: Ticker,
+    },
+    /// Official days were given for an invented market.
+    #[error("an invented market has its own days: give them with recorded bars only")]
+    InventedDays,
 }
 
 impl Market {
@@ -74,7 +101,7 @@ impl Market {
                 "left out bars at times when no exchange trades"
             );
         }
-        Ok(Self(Source::Recorded(market)))
+        Ok(Self::of(Source::Recorded(market)))
     }
 
     /// An invented market from 2005 to the calendar's end. The same seed gives the same prices, whichever tickers are
@@ -89,34 +116,164 @@ impl Market {
         } else {
             GeneratedMarket::new(seed, tickers, calendar)
         };
-        Self(Source::Generated(Box::new(market)))
+        Self::of(Source::Generated(Box::new(market)))
+    }
+
+    fn of(source: Source) -> Self {
+        Self {
+            source,
+            changes: BTreeMap::new(),
+        }
+    }
+
+    /// The same market with the splits and dividends of a file. An invented market takes splits only.
+    ///
+    /// `basis` says what recorded prices mean. None looks at splits within the file: prices that jump there are raw;
+    /// without such a split they are taken for raw. Invented prices are adjusted.
+    ///
+    /// # Errors
+    /// [`MarketError::InventedDividends`].
+    pub fn with_actions(
+        mut self,
+        actions: &Actions,
+        basis: Option<Basis>,
+        calendar: &Calendar,
+    ) -> Result<Self, MarketError> {
+        let mut changes = BTreeMap::new();
+        for ticker in self.tickers() {
+            let splits = actions.splits(ticker, calendar);
+            let dividends = actions.dividends(ticker, calendar);
+            if matches!(self.source, Source::Generated(_)) && !dividends.is_empty() {
+                let ticker = ticker.clone();
+                return Err(MarketError::InventedDividends { ticker });
+            }
+            if !splits.is_empty() || !dividends.is_empty() {
+                let basis = Basis::Adjusted;
+                let change = Changes {
+                    basis,
+                    splits,
+                    dividends,
+                };
+                changes.insert(ticker.clone(), change);
+            }
+        }
+        if matches!(self.source, Source::Recorded(_)) {
+            let basis = basis.unwrap_or_else(|| self.basis_found(&changes));
+            for change in changes.values_mut() {
+                change.basis = basis;
+            }
+        }
+        self.changes = changes;
+        Ok(self)
+    }
+
+    /// What the prices around splits say.
+    fn basis_found(&self, changes: &BTreeMap<Ticker, Changes>) -> Basis {
+        let mut raw = 0;
+        let mut adjusted = 0;
+        for (ticker, changes) in changes {
+            let Some(stock) = self.stock(ticker) else {
+                continue;
+            };
+            // A spin-off of some percent is no larger than a usual day.
+            for split in changes
+                .splits
+                .iter()
+                .filter(|split| split.ratio.ln().abs() > 0.3)
+            {
+                let after = stock
+                    .sessions()
+                    .partition_point(|session| session.open < split.effective);
+                let around = after.checked_sub(1).and_then(|before| {
+                    let step = stock.daily(before)?.close / stock.daily(after)?.open;
+                    Some(step.ln())
+                });
+                match around {
+                    Some(step) if (step - split.ratio.ln()).abs() < step.abs() => raw += 1,
+                    Some(_) => adjusted += 1,
+                    None => (),
+                }
+            }
+        }
+        if adjusted > raw {
+            Basis::Adjusted
+        } else {
+            Basis::Raw
+        }
+    }
+
+    /// The same market with official daily bars, which are served as days instead of the sum of the minutes (minutes
+    /// leave out the auctions), also for days without minutes. Comes after [`Market::with_actions`]: the days are
+    /// split-adjusted.
+    ///
+    /// # Errors
+    /// [`MarketError::InventedDays`].
+    pub fn with_official_days(
+        mut self,
+        days: &OfficialDays,
+        calendar: &Calendar,
+    ) -> Result<Self, MarketError> {
+        let Source::Recorded(market) = &mut self.source else {
+            return Err(MarketError::InventedDays);
+        };
+        for (ticker, days) in days.iter() {
+            let change = self.changes.get(ticker);
+            let kept = days.iter().filter_map(|(date, day)| {
+                let session = calendar.session_on(*date)?;
+                let factor = match change {
+                    Some(change) if change.basis == Basis::Raw => {
+                        change.product(|split| split.effective > session.open)
+                    }
+                    _ => 1.0,
+                };
+                Some((session, day.rebased(factor)))
+            });
+            market.add_days(ticker, kept.collect());
+        }
+        Ok(self)
+    }
+
+    /// The seed of an invented market.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        match &self.source {
+            Source::Recorded(_) => None,
+            Source::Generated(market) => Some(market.seed()),
+        }
     }
 
     /// The tickers on offer, in alphabetical order.
     pub fn tickers(&self) -> Vec<&Ticker> {
-        match &self.0 {
+        match &self.source {
             Source::Recorded(market) => market.tickers().collect(),
             Source::Generated(market) => market.tickers().collect(),
         }
     }
 
-    /// First open and last close of what is on offer, UTC.
+    /// First open and last close of the minutes on offer, UTC.
     pub fn coverage(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let tickers = self.tickers();
-        let sessions = tickers
-            .iter()
-            .filter_map(|ticker| self.stock(ticker))
-            .map(|stock| stock.sessions());
-        let ends =
-            sessions.filter_map(|sessions| Some((sessions.first()?.open, sessions.last()?.close)));
+        let ends = self
+            .tickers()
+            .into_iter()
+            .filter_map(|ticker| match &self.source {
+                Source::Recorded(market) => market.coverage(ticker),
+                Source::Generated(market) => {
+                    let sessions = market.sessions();
+                    Some((sessions.first()?.open, sessions.last()?.close))
+                }
+            });
         ends.reduce(|(open, close), (other_open, other_close)| {
             (open.min(other_open), close.max(other_close))
         })
     }
 
+    /// One stock by the text of a request, if the market has it.
+    pub(crate) fn find(&self, symbol: &str) -> Option<Stock<'_>> {
+        self.stock(&Ticker::parse(symbol).ok()?)
+    }
+
     /// One stock, if the market has it.
     pub fn stock(&self, ticker: &Ticker) -> Option<Stock<'_>> {
-        let profile = match &self.0 {
+        let profile = match &self.source {
             Source::Recorded(market) => market.profile(ticker),
             Source::Generated(market) => market.profile(ticker),
         }?;
@@ -124,8 +281,20 @@ impl Market {
             market: self,
             ticker: &profile.ticker,
             profile,
+            view: View::Kept,
         })
     }
+}
+
+/// On which share basis prices are told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum View {
+    /// As the market keeps them.
+    Kept,
+    /// Divided by the splits since, up to a moment: as Yahoo tells them then.
+    AsOf(DateTime<Utc>),
+    /// As they traded.
+    Raw,
 }
 
 /// One stock of a market. Its sessions are numbered from 0.
@@ -134,9 +303,24 @@ pub struct Stock<'a> {
     market: &'a Market,
     ticker: &'a Ticker,
     profile: &'a Profile,
+    view: View,
 }
 
 impl<'a> Stock<'a> {
+    /// The same stock with prices, volumes and dividends in the shares of a moment, UTC.
+    #[must_use]
+    pub fn as_of(self, now: DateTime<Utc>) -> Self {
+        let view = View::AsOf(now);
+        Self { view, ..self }
+    }
+
+    /// The same stock with prices, volumes and dividends in the shares of their own day.
+    #[must_use]
+    pub fn raw(self) -> Self {
+        let view = View::Raw;
+        Self { view, ..self }
+    }
+
     /// The company.
     pub fn profile(&self) -> &'a Profile {
         self.profile
@@ -144,7 +328,7 @@ impl<'a> Stock<'a> {
 
     /// The sessions in which it trades, ascending, past and future.
     pub fn sessions(&self) -> &'a [Session] {
-        match &self.market.0 {
+        match &self.market.source {
             Source::Recorded(market) => market.sessions(self.ticker),
             Source::Generated(market) => market.sessions(),
         }
@@ -152,36 +336,93 @@ impl<'a> Stock<'a> {
 
     /// All bars of a session's day, ascending, its future included; empty beyond the last session.
     pub fn bars(&self, session: usize) -> Arc<[Bar]> {
-        match &self.market.0 {
+        let bars = match &self.market.source {
             Source::Recorded(market) => market.bars(self.ticker, session),
             Source::Generated(market) => market.bars(self.ticker, session),
+        };
+        let factor = self.factor(session);
+        if factor == 1.0 {
+            return bars;
         }
+        // Positive and in the same order as before: always bars.
+        let rebased = |bar: &Bar| {
+            let [open, high, low, close] =
+                [bar.open, bar.high, bar.low, bar.close].map(|price| price.get() * factor);
+            let volume = (bar.volume as f64 / factor).round();
+            Bar::new(bar.start, open, high, low, close, volume)
+        };
+        bars.iter().flat_map(rebased).collect()
     }
 
     /// A whole session as one bar, its future included.
     pub fn daily(&self, session: usize) -> Option<DailyBar> {
-        match &self.market.0 {
+        let daily = match &self.market.source {
             Source::Recorded(market) => market.daily(self.ticker, session),
             Source::Generated(market) => market.daily(self.ticker, session),
-        }
+        }?;
+        Some(daily.rebased(self.factor(session)))
     }
 
-    /// Its dividends, past and future, in order. A file has none.
-    pub fn dividends(&self) -> &'a [Dividend] {
-        match &self.market.0 {
-            Source::Recorded(_) => &[],
-            Source::Generated(market) => market.dividends(self.ticker),
+    /// Its splits, past and future, in order.
+    pub fn splits(&self) -> &'a [Split] {
+        let changes = self.market.changes.get(self.ticker);
+        changes.map_or(&[], |changes| &changes.splits)
+    }
+
+    /// Its dividends, past and future, in order.
+    pub fn dividends(&self) -> impl Iterator<Item = Dividend> + use<'a> {
+        let changes = self.market.changes.get(self.ticker);
+        let dividends: &[Dividend] = match (&self.market.source, changes) {
+            (Source::Generated(market), _) => market.dividends(self.ticker),
+            (Source::Recorded(_), Some(changes)) => &changes.dividends,
+            (Source::Recorded(_), None) => &[],
+        };
+        let stock = *self;
+        dividends.iter().map(move |dividend| {
+            // They are kept in shares after all splits.
+            let later = |split: &Split| split.effective > dividend.effective;
+            let factor = match (stock.view, changes) {
+                (View::AsOf(now), Some(changes)) => {
+                    changes.product(|split| later(split) && split.effective > now)
+                }
+                (View::Raw, Some(changes)) => changes.product(later),
+                (View::Kept, _) | (_, None) => 1.0,
+            };
+            Dividend {
+                amount: dividend.amount * factor,
+                ..*dividend
+            }
+        })
+    }
+
+    /// What kept prices of a session are multiplied by.
+    fn factor(&self, session: usize) -> f64 {
+        let (Some(changes), Some(session)) = (
+            self.market.changes.get(self.ticker),
+            self.sessions().get(session),
+        ) else {
+            return 1.0;
+        };
+        let later = |split: &Split| split.effective > session.open;
+        match (changes.basis, self.view) {
+            (_, View::Kept) | (Basis::Raw, View::Raw) => 1.0,
+            (Basis::Raw, View::AsOf(now)) => {
+                1.0 / changes.product(|split| later(split) && split.effective <= now)
+            }
+            (Basis::Adjusted, View::Raw) => changes.product(later),
+            (Basis::Adjusted, View::AsOf(now)) => {
+                changes.product(|split| later(split) && split.effective > now)
+            }
         }
     }
 }
 
-/// A cash dividend.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dividend {
-    /// Number of the session at whose open the stock trades without it.
-    pub session: usize,
-    /// US dollars per share.
-    pub amount: f64,
+impl Changes {
+    /// The product of some splits' ratios.
+    fn product(&self, which: impl Fn(&Split) -> bool) -> f64 {
+        let ratios = self.splits.iter().filter(|split| which(split));
+        ratios.map(|split| split.ratio).product()
+    }
 }
 
 /// Several bars as one.
@@ -200,6 +441,20 @@ pub struct DailyBar {
 }
 
 impl DailyBar {
+    /// In other shares: prices times a factor, volume divided by it.
+    fn rebased(self, factor: f64) -> Self {
+        if factor == 1.0 {
+            return self;
+        }
+        Self {
+            open: self.open * factor,
+            high: self.high * factor,
+            low: self.low * factor,
+            close: self.close * factor,
+            volume: (self.volume as f64 / factor).round() as u64,
+        }
+    }
+
     /// Adds up bars in order; none of no bars.
     pub fn of(bars: &[Bar]) -> Option<Self> {
         let first = bars.first()?;

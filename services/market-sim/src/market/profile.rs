@@ -378,7 +378,7 @@ impl Profile {
 }
 
 fn unknown(ticker: &Ticker) -> Row {
-    let digits = super::random::hash(ticker.as_str());
+    let digits = crate::random::hash(ticker.as_str());
     // Two independent numbers in 0..1.
     let [first, second] =
         [digits & 0xffff, digits >> 16 & 0xffff].map(|bits| bits as f64 / 65_536.0);

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bar_files::BarFile;
 use calendar::{Calendar, Session};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::America::New_York;
 use domain::{Bar, Ticker};
 
@@ -16,7 +17,7 @@ pub(super) struct RecordedMarket {
 
 struct RecordedStock {
     profile: Profile,
-    /// The sessions with bars, ascending.
+    /// The sessions with bars or an official day, ascending.
     sessions: Vec<Session>,
     /// Per session its bars, those before the open and after the close included.
     bars: Vec<Arc<[Bar]>>,
@@ -94,6 +95,41 @@ impl RecordedMarket {
             .and_then(|stock| stock.bars.get(index))
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// First open and last close of the days with minutes.
+    pub(super) fn coverage(&self, ticker: &Ticker) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let stock = self.stocks.get(ticker)?;
+        let mut days = stock.sessions.iter().zip(&stock.bars);
+        let first = days.clone().find(|(_, bars)| !bars.is_empty())?;
+        let last = days.rfind(|(_, bars)| !bars.is_empty())?;
+        Some((first.0.open, last.0.close))
+    }
+
+    /// Puts official days in the place of those made of minutes, and between them where there are no minutes. Tickers
+    /// without minutes stay unknown.
+    pub(super) fn add_days(&mut self, ticker: &Ticker, days: Vec<(Session, DailyBar)>) {
+        let Some(stock) = self.stocks.get_mut(ticker) else {
+            return;
+        };
+        let known = std::mem::take(&mut stock.sessions)
+            .into_iter()
+            .zip(std::mem::take(&mut stock.bars))
+            .zip(std::mem::take(&mut stock.daily));
+        let mut all: BTreeMap<NaiveDate, (Session, Arc<[Bar]>, DailyBar)> = known
+            .map(|((session, bars), daily)| (session.date, (session, bars, daily)))
+            .collect();
+        for (session, official) in days {
+            let day = all
+                .entry(session.date)
+                .or_insert_with(|| (session, Arc::default(), official));
+            day.2 = official;
+        }
+        for (session, bars, daily) in all.into_values() {
+            stock.sessions.push(session);
+            stock.bars.push(bars);
+            stock.daily.push(daily);
+        }
     }
 
     pub(super) fn daily(&self, ticker: &Ticker, index: usize) -> Option<DailyBar> {

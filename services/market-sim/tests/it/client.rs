@@ -4,14 +4,17 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
-use market_sim::{Certificates, HOSTS, Market, Server};
+use market_data::VendorConnection;
+use market_sim::{Certificates, Faults, HOSTS, Market, Server, Simulator};
 use reqwest::{Certificate, Client, ClientBuilder, StatusCode, Version};
 use serde_json::Value;
 use service_kit::Clock;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use yahoo_finance_api::{YahooConnector, YahooConnectorBuilder, YahooError, time::OffsetDateTime};
@@ -20,31 +23,36 @@ use crate::{three_days, ticker, time};
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/122.0.0.0 Safari/537.36";
 
-struct Running {
-    address: SocketAddr,
-    authority: String,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) authority: String,
+    pub(crate) faults: Arc<Faults>,
     shutdown: CancellationToken,
     served: JoinHandle<Result<(), market_sim::ServerError>>,
 }
 
 /// Serves a market on a free port at a moment that (almost) stands still.
-fn serve(market: Market, now: &str) -> Running {
-    let clock = Clock::replay(time(now), 1e-9, Utc::now()).unwrap();
+pub(crate) fn serve(market: Market, now: &str) -> Running {
+    run(Simulator::new(market, calendar::nyse(), standing_at(now)))
+}
+
+/// A clock that (almost) stands still.
+pub(crate) fn standing_at(now: &str) -> Clock {
+    Clock::replay(time(now), 1e-9, Utc::now()).unwrap()
+}
+
+/// Serves on a free port.
+pub(crate) fn run(simulator: Simulator) -> Running {
+    let faults = simulator.faults();
     let certificates = Certificates::generate().unwrap();
-    let server = Server::bind(
-        "127.0.0.1:0".parse().unwrap(),
-        certificates,
-        market,
-        calendar::nyse(),
-        clock,
-    )
-    .unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), certificates, simulator).unwrap();
     let (address, authority) = (server.address(), server.authority().to_owned());
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(server.run(shutdown.clone()));
     Running {
         address,
         authority,
+        faults,
         shutdown,
         served,
     }
@@ -63,8 +71,21 @@ fn client(address: SocketAddr, authority: &str) -> ClientBuilder {
 }
 
 impl Running {
-    fn client(&self) -> ClientBuilder {
+    pub(crate) fn client(&self) -> ClientBuilder {
         client(self.address, &self.authority)
+    }
+
+    /// For the project's own clients; the folder holds the certificate.
+    pub(crate) fn connection(&self) -> (TempDir, VendorConnection) {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = folder.path().join("ca.pem");
+        std::fs::write(&certificate, &self.authority).unwrap();
+        let connection = VendorConnection {
+            address: Some(self.address.to_string()),
+            certificate: Some(certificate),
+            request_timeout: Duration::from_secs(10),
+        };
+        (folder, connection)
     }
 
     fn yahoo(&self) -> YahooConnector {
@@ -349,9 +370,7 @@ async fn a_taken_port_is_named() {
     let error = Server::bind(
         address,
         certificates,
-        three_days(),
-        calendar::nyse(),
-        Clock::system(),
+        Simulator::new(three_days(), calendar::nyse(), Clock::system()),
     )
     .err()
     .unwrap();

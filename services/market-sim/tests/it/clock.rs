@@ -224,7 +224,7 @@ fn the_day_is_a_forming_row_too() {
 }
 
 /// The file without all that starts after `now`.
-fn cut(mut file: BarFile, now: DateTime<Utc>) -> BarFile {
+pub(crate) fn cut(mut file: BarFile, now: DateTime<Utc>) -> BarFile {
     for bars in file.bars.values_mut() {
         bars.retain(|bar| bar.start <= now);
     }

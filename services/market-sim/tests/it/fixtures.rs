@@ -1,27 +1,20 @@
 //! The shape of answers, field by field, beside recorded ones.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::collections::BTreeSet;
 
+use chrono::NaiveDateTime;
 use market_sim::Market;
 use serde_json::Value;
 
-use crate::{ask, refusal, three_days, ticker};
+use crate::{ask, future, refusal, three_days, ticker, time};
 
 fn fixture(name: &str) -> Option<Value> {
-    let root = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("data/api_fixtures/yahoo").join(name);
-    let Ok(text) = std::fs::read(&path) else {
-        eprintln!("skipped: no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&text).unwrap())
+    let path = test_support::shared(&format!("data/api_fixtures/{name}"))?;
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
 fn recorded(name: &str) -> Option<Value> {
-    let mut fixture = fixture(name)?;
+    let mut fixture = fixture(&format!("yahoo/{name}"))?;
     let body = if fixture.get("chart").is_some() {
         &mut fixture
     } else {
@@ -36,7 +29,8 @@ fn shape(value: &Value) -> BTreeSet<String> {
         match value {
             Value::Object(fields) => {
                 for (name, field) in fields {
-                    let name = if name.parse::<i64>().is_ok() {
+                    let is_time = NaiveDateTime::parse_from_str(name, "%Y-%m-%d %H:%M:%S").is_ok();
+                    let name = if is_time || name.parse::<i64>().is_ok() {
                         "<time>"
                     } else {
                         name
@@ -76,7 +70,7 @@ fn difference(found: &Value, recorded: &Value) -> Vec<String> {
         ".meta.fullday",
         // Cut by the project that recorded it.
         ".meta.validRanges",
-        // The simulator has none.
+        // Not every stock splits.
         ".events.splits",
         ".meta.tradingPeriods.pre",
     ];
@@ -186,7 +180,7 @@ fn days_and_events_have_the_recorded_shape() {
 #[test]
 fn refusals_have_the_recorded_bodies() {
     let body = |name: &str| {
-        let fixture = fixture(name)?;
+        let fixture = fixture(&format!("yahoo/{name}"))?;
         let body: Value = serde_json::from_str(fixture["body"].as_str().unwrap()).unwrap();
         let description = body["chart"]["error"]["description"]
             .as_str()
@@ -218,4 +212,112 @@ fn refusals_have_the_recorded_bodies() {
         refusal(&market, "AAPL", &request, "2020-08-17T15:00:00Z"),
         expected
     );
+}
+
+/// Leaves that the recorded answer has and ours lacks, unless their path begins as one that may be absent. What ours has
+/// beyond the recorded one fails at once.
+async fn lacking(question: &str, recorded: &Value, optional: &[&str]) -> Vec<String> {
+    let simulator = future::simulator(time("2018-03-27T20:00:00Z"), false);
+    let (status, body) = future::ask(simulator, question).await;
+    assert_eq!(status, 200, "{body}");
+    let found = shape(&serde_json::from_str(&body).unwrap());
+    let recorded = shape(recorded);
+    let beyond: Vec<_> = found.difference(&recorded).collect();
+    assert!(beyond.is_empty(), "{question}: {beyond:?}");
+    let lacking = recorded.difference(&found);
+    lacking
+        .filter(|leaf| !optional.iter().any(|optional| leaf.starts_with(optional)))
+        .cloned()
+        .collect()
+}
+
+#[tokio::test]
+async fn answers_of_all_vendors_have_the_recorded_shape() {
+    let cases: [(&str, &str, &[&str]); 7] = [
+        (
+            "https://query1.finance.yahoo.com/v1/finance/search?q=AAPL",
+            "yahoo/other/search-AAPL.json",
+            // Pictures, industries and what is no share.
+            &[
+                ".news[].thumbnail",
+                ".quotes[].industry",
+                ".quotes[].dispSecIndFlag",
+                ".quotes[].name",
+                ".quotes[].permalink",
+            ],
+        ),
+        (
+            "https://newsapi.org/v2/everything?q=news&apiKey=k",
+            "newsapi/everything_2020-05.json",
+            &[
+                ".articles[].author",
+                ".articles[].content",
+                ".articles[].description",
+                ".articles[].source.id",
+                ".articles[].urlToImage",
+            ],
+        ),
+        (
+            "https://finnhub.io/api/v1/company-news?symbol=AAPL&from=2018-03-01&to=2018-04-01&token=k",
+            "finnhub/company_news_AAPL_2020-12-08.json",
+            &[],
+        ),
+        (
+            "https://www.alphavantage.co/query?function=NEWS_SENTIMENT&tickers=AAPL&apikey=k",
+            "alphavantage/news_sentiment_AAPL_2024-07.json",
+            &[".feed[].authors", ".feed[].banner_image"],
+        ),
+        (
+            "https://www.alphavantage.co/query?function=TIME_SERIES_INTRADAY&symbol=AAPL&interval=1min&apikey=k",
+            "alphavantage/time_series_intraday_1min_MSFT_2017-12-18.json",
+            &[],
+        ),
+        (
+            "https://api.stlouisfed.org/fred/series/observations?series_id=RATE&file_type=json&api_key=k",
+            "fred/series_observations_GDP_2024-10-30.json",
+            &[],
+        ),
+        (
+            "https://api.stlouisfed.org/fred/series?series_id=RATE&file_type=json&api_key=k",
+            "fred/series_GDP.json",
+            &[],
+        ),
+    ];
+    for (question, name, optional) in cases {
+        let Some(mut recorded) = fixture(name) else {
+            return;
+        };
+        if name.starts_with("yahoo") {
+            recorded = recorded["response"]["bodyJson"].take();
+        }
+        assert_eq!(
+            lacking(question, &recorded, optional).await,
+            Vec::<String>::new(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn errors_of_all_vendors_have_the_recorded_words() {
+    for (name, question) in [
+        (
+            "newsapi/errors/401_apiKeyMissing.json",
+            "https://newsapi.org/v2/everything?q=news",
+        ),
+        (
+            "fred/errors/400_api_key_not_registered.json",
+            "https://api.stlouisfed.org/fred/series?series_id=RATE&file_type=json&api_key=bad",
+        ),
+    ] {
+        let Some(recorded) = fixture(name) else {
+            return;
+        };
+        let simulator = future::simulator(time("2018-03-27T20:00:00Z"), false);
+        let (status, body) = future::ask(simulator, question).await;
+        assert_eq!(u64::from(status), recorded["http_status"], "{name}");
+        let found: Value = serde_json::from_str(&body).unwrap();
+        let expected: Value = serde_json::from_str(recorded["body"].as_str().unwrap()).unwrap();
+        assert_eq!(found, expected, "{name}");
+    }
 }

@@ -4,11 +4,18 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod actions;
 mod client;
 mod clock;
+mod economy;
+mod faults;
 mod fixtures;
+mod future;
 mod generator;
+mod news;
 mod recorded;
+mod replay;
+mod stream;
 mod windows;
 
 use std::collections::BTreeMap;

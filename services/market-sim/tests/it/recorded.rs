@@ -1,7 +1,5 @@
 //! Recorded bars come out as they went in.
 
-use std::path::PathBuf;
-
 use bar_files::{BarFile, read_bars};
 use domain::{Bar, Ticker};
 use market_sim::{Market, market::MarketError};
@@ -9,15 +7,7 @@ use market_sim::{Market, market::MarketError};
 use crate::{THREE_DAYS, ask, rows, staircase, ticker, time};
 
 fn shared(name: &str) -> Option<BarFile> {
-    let root = std::env::var_os("TANDEM_SHARED_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("data/bars_1m").join(name);
-    if !path.exists() {
-        eprintln!("skipped: no {}", path.display());
-        return None;
-    }
+    let path = test_support::shared(&format!("data/bars_1m/{name}"))?;
     Some(read_bars(&path).unwrap())
 }
 

@@ -12,7 +12,7 @@ use evaluation::{
     ClassPrior, LinearModel, Persistence, Scores, Signal, SignalScores, most_probable, score,
     score_signals,
 };
-use features::FEATURE_COUNT;
+use features::{FEATURE_COUNT, Scaler, TickerContext};
 use inference::{Champions, Policy, confirm};
 use labels::{BarrierSettings, Label, triple_barrier};
 use model_registry::Manifest;
@@ -45,16 +45,20 @@ pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
     policy.check()?;
     let assumptions: Assumptions = service_kit::load_settings("evaluation")?;
     let bars = super::read_bars(&arguments.bars.bars)?;
+    let context = super::context::read(&arguments.context, &bars)?;
     let span = Span::choose(&champions, arguments.from)?;
     let barriers = barriers(&champions)?;
 
     let (mut known, mut unseen) = (Cases::default(), Cases::default());
     let mut answers = Vec::new();
     for (ticker, bars) in &bars {
-        let said = models::answers(&champions, bars, |bar| bar.start >= span.from)?;
+        let context = context.of(ticker);
+        let said = models::answers(&champions, bars, context, |bar| bar.start >= span.from)?;
         collect(
             ticker,
             bars,
+            context,
+            champions.lstm.scaler(),
             &barriers,
             &span,
             &said,
@@ -172,7 +176,8 @@ struct Cases {
     truth: Vec<Class>,
     /// The newest class that was resolved when the decision was made.
     last: Vec<Class>,
-    /// The newest feature vector, row-major `[cases, FEATURE_COUNT]`.
+    /// The newest feature vector, row-major `[cases, FEATURE_COUNT]`, scaled as for the networks: an economic level
+    /// that training never saw must not carry a linear model away either.
     features: Vec<f64>,
     /// Return from the next bar's open, the first price that can be had, to the touch.
     returns: Vec<f64>,
@@ -203,6 +208,8 @@ impl Cases {
 fn collect(
     ticker: &Ticker,
     bars: &[Bar],
+    context: TickerContext<'_>,
+    scaler: &Scaler,
     barriers: &BarrierSettings,
     span: &Span,
     said: &[Answer],
@@ -211,7 +218,8 @@ fn collect(
     answers: &mut Vec<Answer>,
 ) -> anyhow::Result<()> {
     let labels = triple_barrier(bars, barriers, calendar::nyse());
-    let features = features::fold(bars);
+    let features = features::fold(bars, context);
+    let mut scaled = [0.0; FEATURE_COUNT];
     let mut said = said.iter().peekable();
     for (position, label) in labels.iter().enumerate() {
         let (Some(features), Some(last)) =
@@ -237,9 +245,10 @@ fn collect(
         cases.starts.push(label.start);
         cases.truth.push(label.class());
         cases.last.push(last);
+        scaler.apply(features, &mut scaled);
         cases
             .features
-            .extend(features.iter().map(|value| f64::from(*value)));
+            .extend(scaled.iter().map(|value| f64::from(*value)));
         cases
             .returns
             .push(bars[label.index].close.get() * (1.0 + label.ret) / entry - 1.0);

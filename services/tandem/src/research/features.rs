@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bar_files::{Column, Values, write_table};
 use chrono::{DateTime, Utc};
 use domain::{Bar, Ticker};
-use features::{FeatureSchema, FeatureStream, StreamError, indicators};
+use features::{Context, FeatureSchema, FeatureStream, StreamError, indicators};
 
 use crate::cli::FeaturesArguments;
 
@@ -13,16 +13,21 @@ pub(crate) fn run(arguments: &FeaturesArguments) -> anyhow::Result<()> {
     let columns = if arguments.indicators {
         indicator_columns(&bars)
     } else {
-        feature_columns(&bars)?
+        let context = super::context::read(&arguments.context, &bars)?;
+        feature_columns(&bars, &context)?
     };
     Ok(write_table(&arguments.output.out, columns)?)
 }
 
-fn feature_columns(bars: &BTreeMap<Ticker, Vec<Bar>>) -> anyhow::Result<Vec<Column>> {
+fn feature_columns(
+    bars: &BTreeMap<Ticker, Vec<Bar>>,
+    context: &Context,
+) -> anyhow::Result<Vec<Column>> {
     let names = FeatureSchema::current().names;
     let mut table = Table::new(names.len());
     for (ticker, bars) in bars {
         let mut stream = FeatureStream::new(calendar::nyse());
+        stream.push_context(context.of(ticker));
         for bar in bars {
             match stream.push(bar) {
                 Ok(Some(values)) => table.push(

@@ -1,6 +1,8 @@
 //! The research commands: files in, tables out.
 
 pub(crate) mod calendar;
+mod context;
+mod economy;
 pub(crate) mod evaluate;
 pub(crate) mod features;
 pub(crate) mod label;

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use domain::{Bar, ModelKind, Probabilities};
-use features::{FEATURE_COUNT, StreamError, WINDOW};
+use features::{FEATURE_COUNT, StreamError, TickerContext, WINDOW};
 use inference::{Champions, LiveTicker, Model};
 use model_registry::ChampionsFile;
 
@@ -48,11 +48,12 @@ pub(super) fn load(folder: &Path) -> anyhow::Result<Champions> {
 pub(super) fn answers(
     champions: &Champions,
     bars: &[Bar],
+    context: TickerContext<'_>,
     wanted: impl Fn(&Bar) -> bool + Sync,
 ) -> anyhow::Result<Vec<Answer>> {
     let (lstm, transformer) = std::thread::scope(|scope| {
-        let lstm = scope.spawn(|| ask(&champions.lstm, bars, &wanted));
-        let transformer = ask(&champions.transformer, bars, &wanted);
+        let lstm = scope.spawn(|| ask(&champions.lstm, bars, context, &wanted));
+        let transformer = ask(&champions.transformer, bars, context, &wanted);
         (lstm.join(), transformer)
     });
     let lstm = lstm.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -69,9 +70,11 @@ pub(super) fn answers(
 fn ask(
     model: &Model,
     bars: &[Bar],
+    context: TickerContext<'_>,
     wanted: impl Fn(&Bar) -> bool,
 ) -> anyhow::Result<Vec<(usize, Probabilities)>> {
     let mut live = LiveTicker::new();
+    live.push_context(context);
     let mut windows = Vec::with_capacity(BATCH * WINDOW * FEATURE_COUNT);
     let mut waiting = Vec::with_capacity(BATCH);
     let mut answers = Vec::new();

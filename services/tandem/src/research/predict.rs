@@ -8,23 +8,29 @@ use inference::Champions;
 use ndarray::Array3;
 
 use super::models;
-use crate::cli::PredictArguments;
+use crate::cli::{ContextFiles, PredictArguments};
 
 /// `tandem predict`: both models' probabilities.
 pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let champions = models::load(&arguments.models)?;
     let columns = match (&arguments.bars, &arguments.inputs) {
-        (Some(bars), _) => predict_bars(&champions, bars)?,
+        (Some(bars), _) => predict_bars(&champions, bars, &arguments.context)?,
         (None, Some(inputs)) => predict_windows(&champions, inputs)?,
         (None, None) => bail!("predict needs --bars or --inputs"),
     };
     Ok(write_table(&arguments.output.out, columns)?)
 }
 
-fn predict_bars(champions: &Champions, path: &Path) -> anyhow::Result<Vec<Column>> {
+fn predict_bars(
+    champions: &Champions,
+    path: &Path,
+    context: &ContextFiles,
+) -> anyhow::Result<Vec<Column>> {
+    let bars = super::read_bars(path)?;
+    let context = super::context::read(context, &bars)?;
     let (mut tickers, mut starts, mut outputs) = (Vec::new(), Vec::new(), Outputs::default());
-    for (ticker, bars) in &super::read_bars(path)? {
-        for answer in models::answers(champions, bars, |_| true)? {
+    for (ticker, bars) in &bars {
+        for answer in models::answers(champions, bars, context.of(ticker), |_| true)? {
             for kind in ModelKind::ALL {
                 tickers.push(ticker.to_string());
                 starts.push(bars[answer.index].start);

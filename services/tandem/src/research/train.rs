@@ -31,8 +31,9 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
             );
         }
     }
-    let dataset = Dataset::build(&bars, &barriers, &settings, calendar::nyse())?;
-    drop(bars);
+    let context = super::context::read(&arguments.context, &bars)?;
+    let dataset = Dataset::build(&bars, &context, &barriers, &settings, calendar::nyse())?;
+    drop((bars, context));
     let [down, neutral, up] = dataset.class_counts();
     eprintln!(
         "training on {} windows ({down} down, {neutral} neutral, {up} up), stopping by {}, calibrating on {}",

@@ -17,6 +17,7 @@ use chrono::Utc;
 use service_kit::Shutdown;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::scenario::ask_yahoo;
 use self::{
     child::{Program, Service},
     scenario::Scenario,
@@ -96,14 +97,33 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
             }
             fetched => fetched?,
         }
-        // Every start of the simulator makes a new certificate, which the ingestor reads at its start.
-        let ingestor = Service::start(
-            Program::new("price-ingestor", vec![], &environment),
-            services.first().filter(|_| scenario.simulator.is_some()),
-            &logs,
-            &token,
-        );
-        services.push(ingestor);
+        for (name, what) in [
+            ("corporate-actions", "splits and dividends are"),
+            ("macro-ingestor", "the economic series are"),
+        ] {
+            let step = Program::new(name, vec!["--once".into()], &environment);
+            match step.run_to_end(&token).await {
+                Err(error) if !error.is::<Interrupted>() => {
+                    eprintln!("{what} incomplete: {error:#}")
+                }
+                fetched => fetched?,
+            }
+        }
+        for (name, arguments) in [
+            ("price-ingestor", vec![]),
+            ("news-ingestor", vec![]),
+            ("macro-ingestor", vec![]),
+            ("corporate-actions", vec!["--daemon".into()]),
+        ] {
+            // Every start of the simulator makes a new certificate, which an ingestor reads at its start.
+            let ingestor = Service::start(
+                Program::new(name, arguments, &environment),
+                services.first().filter(|_| scenario.simulator.is_some()),
+                &logs,
+                &token,
+            );
+            services.push(ingestor);
+        }
         if scenario.has_champions() {
             eprintln!("champions: as of the last start");
         } else {

@@ -44,8 +44,14 @@ pub(super) struct Scenario {
 
 /// How the simulator is started.
 pub(super) enum Simulator {
-    Recorded { bars: PathBuf },
-    Generated { seed: u64 },
+    Recorded {
+        bars: PathBuf,
+        /// Further recordings with the option that names each.
+        beside: Vec<(&'static str, PathBuf)>,
+    },
+    Generated {
+        seed: u64,
+    },
 }
 
 impl Simulator {
@@ -57,7 +63,12 @@ impl Simulator {
             certificate.into(),
         ];
         match self {
-            Self::Recorded { bars } => arguments.extend(["--bars".into(), bars.into()]),
+            Self::Recorded { bars, beside } => {
+                arguments.extend(["--bars".into(), bars.into()]);
+                for (option, file) in beside {
+                    arguments.extend([(*option).into(), file.into()]);
+                }
+            }
             Self::Generated { seed } => {
                 arguments.extend(["--seed".into(), seed.to_string().into()])
             }
@@ -76,7 +87,7 @@ impl Scenario {
         if arguments.demo {
             return Self::generated(arguments, "you asked for the demo".into());
         }
-        match yahoo_status().await {
+        match ask_yahoo().await.map(|answer| answer.status()) {
             Ok(status) if status.is_success() => Self::live(arguments, "Yahoo answers".into()),
             Ok(status) if arguments.live => Self::live(
                 arguments,
@@ -186,6 +197,7 @@ impl Scenario {
             folder,
             simulator: Some(Simulator::Recorded {
                 bars: absolute(bars)?,
+                beside: recordings_beside(arguments)?,
             }),
             clock: Some(clock),
             end: Some(end),
@@ -221,6 +233,17 @@ impl Scenario {
         ];
         if self.clock.is_some() {
             environment.push(("TANDEM_CLOCK", path("clock.json")));
+        }
+        if self.simulator.is_some() {
+            // The simulator takes any key and gets none of the user's.
+            for name in [
+                "ALPHA_VANTAGE_API_KEY",
+                "NEWSAPI_API_KEY",
+                "FINNHUB_API_KEY",
+                "FRED_API_KEY",
+            ] {
+                environment.push((name, "simulated".into()));
+            }
         }
         if self.source == "replay" {
             environment.push(("TANDEM_CONFIG", path("tandem.toml")));
@@ -307,8 +330,27 @@ impl Scenario {
     }
 }
 
+/// The recordings that go with the bars, each with the simulator's option for it.
+fn recordings_beside(arguments: &UpArguments) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let mut beside = Vec::new();
+    for (option, files) in [
+        ("--news", &arguments.news),
+        ("--economy", &arguments.economy),
+        ("--actions", &arguments.actions),
+    ] {
+        for file in files {
+            let path = absolute(file)?;
+            if !path.is_file() {
+                bail!("{option} {} does not exist", file.display());
+            }
+            beside.push((option, path));
+        }
+    }
+    Ok(beside)
+}
+
 /// What Yahoo's chart endpoint says, or why it cannot be reached.
-async fn yahoo_status() -> anyhow::Result<reqwest::StatusCode> {
+pub(crate) async fn ask_yahoo() -> anyhow::Result<reqwest::Response> {
     // Yahoo refuses every program that does not call itself a browser.
     let client = reqwest::Client::builder()
         .timeout(YAHOO_TIMEOUT)
@@ -318,15 +360,14 @@ async fn yahoo_status() -> anyhow::Result<reqwest::StatusCode> {
         .get("https://query1.finance.yahoo.com/v8/finance/chart/AAPL")
         .send()
         .await;
-    let answer = sent.map_err(|error| {
+    sent.map_err(|error| {
         // The innermost cause says it plainly ("connection refused"); the outer ones repeat the address.
         let mut cause: &dyn std::error::Error = &error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
         anyhow::anyhow!("{cause}")
-    })?;
-    Ok(answer.status())
+    })
 }
 
 /// The first open on or after a date, within the recording.

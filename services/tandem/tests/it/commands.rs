@@ -263,6 +263,56 @@ fn models_are_trained_asked_and_judged_on_what_they_have_not_seen() {
 }
 
 #[test]
+fn news_and_figures_count_from_when_they_were_known() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let bars = market(folder.path());
+    std::fs::write(
+        path("news.csv"),
+        "ticker,published_at,first_seen,title,publisher,url\n\
+         AAA,2016-01-04T12:00:00Z,2018-03-20T15:00:30Z,AAA beats expectations and raises its forecast,,\n\
+         ZZZ,2018-03-20T12:00:00Z,2018-03-20T15:00:30Z,ZZZ falls,,\n",
+    )
+    .unwrap();
+    std::fs::write(
+        path("economy.csv"),
+        "series,date,value\nDGS10,2018-03-15,2.82\nDGS10,2018-03-19,2.85\nDGS10,2018-03-20,.\n",
+    )
+    .unwrap();
+    let features = written(&[
+        "features",
+        "--bars",
+        &bars,
+        "--news",
+        &path("news.csv"),
+        "--economy",
+        &path("economy.csv"),
+    ]);
+    let header: Vec<&str> = features.lines().next().unwrap().split(',').collect();
+    let column = |name| header.iter().position(|other| *other == name).unwrap();
+    let (count, yields) = (column("news_count"), column("ten_year_yield"));
+    let at = |ticker: &str, minute: &str| {
+        let row = rows(&features)
+            .find(|row| row[0] == ticker && row[1].contains(minute))
+            .unwrap();
+        [count, yields].map(|column| row[column].parse::<f32>().unwrap())
+    };
+    // The bar 14:59 closes half a minute before the story, the next one after it.
+    assert_eq!(at("AAA", "2018-03-20T14:59"), [0.0, 2.82]);
+    assert_eq!(at("AAA", "2018-03-20T15:00"), [2_f32.ln(), 2.82]);
+    assert_eq!(at("BBB", "2018-03-20T15:00"), [0.0, 2.82]);
+    // Monday's yield is known on Tuesday evening.
+    assert_eq!(at("AAA", "2018-03-21T13:30"), [2_f32.ln(), 2.85]);
+
+    std::fs::write(path("news.csv"), "ticker,title\nAAA,when?\n").unwrap();
+    let message = refused(&["features", "--bars", &bars, "--news", &path("news.csv")]);
+    assert!(
+        message.contains("news.csv") && message.contains("first_seen"),
+        "{message}"
+    );
+}
+
+#[test]
 fn bad_input_is_named_with_the_remedy() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

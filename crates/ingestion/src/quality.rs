@@ -1,0 +1,306 @@
+//! Sessions whose bars look wrong though each bar is well formed. Pure functions of volumes.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use storage::{Finding, SessionVolume};
+
+use crate::IngestError;
+
+/// Too many minutes with a bar and no trade.
+const ZERO_VOLUME: &str = "zero_volume_minutes";
+
+/// More or less was traded than before, beyond belief.
+const SESSION_VOLUME: &str = "session_volume";
+
+/// The minutes do not add up to the vendor's own day.
+const DAILY_VOLUME: &str = "daily_volume";
+
+/// When a session's volumes count as wrong: section `[quality]` of the settings.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QualitySettings {
+    /// Largest share of a session's bars that may have volume 0. Yahoo leaves minutes without trades out, so that in
+    /// clean sessions it is below 0.003 for large stocks and below 0.02 for thin ones.
+    pub zero_volume_share: f64,
+    /// How many times the usual volume a session may have, or be below it. News makes it 7 (Facebook in March 2018).
+    pub volume_ratio: f64,
+    /// The same for sessions with too many empty minutes, whose volumes are doubtful already.
+    pub doubtful_volume_ratio: f64,
+    /// Sessions before whose median is the usual volume.
+    pub usual_sessions: usize,
+    /// Least number of these: below it the volume is not judged.
+    pub fewest_sessions: usize,
+    /// Largest sum of a session's minutes as a share of the vendor's daily volume. The auctions are not in Yahoo's
+    /// minutes, which makes it 0.6 to 0.9.
+    pub most_of_daily: f64,
+    /// Smallest such share.
+    pub least_of_daily: f64,
+}
+
+impl Default for QualitySettings {
+    fn default() -> Self {
+        Self {
+            zero_volume_share: 0.02,
+            volume_ratio: 10.0,
+            doubtful_volume_ratio: 2.0,
+            usual_sessions: 20,
+            fewest_sessions: 4,
+            most_of_daily: 1.1,
+            least_of_daily: 0.4,
+        }
+    }
+}
+
+impl QualitySettings {
+    /// Refuses thresholds that would report everything or nothing.
+    ///
+    /// # Errors
+    /// [`IngestError::Setting`] names the first such field.
+    pub fn check(&self) -> Result<(), IngestError> {
+        let refuse = |field, value: f64, expected| {
+            Err(IngestError::Setting {
+                section: "quality",
+                field,
+                value: value.to_string(),
+                expected,
+            })
+        };
+        if !(0.0..1.0).contains(&self.zero_volume_share) {
+            return refuse(
+                "zero_volume_share",
+                self.zero_volume_share,
+                "0 or more, below 1",
+            );
+        }
+        for (field, value) in [
+            ("volume_ratio", self.volume_ratio),
+            ("doubtful_volume_ratio", self.doubtful_volume_ratio),
+        ] {
+            if !(value.is_finite() && value > 1.0) {
+                return refuse(field, value, "a number above 1");
+            }
+        }
+        if self.fewest_sessions == 0 || self.fewest_sessions > self.usual_sessions {
+            return refuse(
+                "fewest_sessions",
+                self.fewest_sessions as f64,
+                "1 to usual_sessions",
+            );
+        }
+        if !(0.0..self.most_of_daily).contains(&self.least_of_daily)
+            || !self.most_of_daily.is_finite()
+        {
+            return refuse(
+                "least_of_daily",
+                self.least_of_daily,
+                "0 or more, below most_of_daily",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with one ticker's sessions, in their order. `volumes` ascending, in shares of one day; sessions that
+/// were cut short count by their minutes, so `minutes` gives the length of a session.
+pub fn volume_findings(
+    volumes: &[SessionVolume],
+    minutes: impl Fn(&SessionVolume) -> u32,
+    settings: &QualitySettings,
+    found_at: DateTime<Utc>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // Shares a minute of the sessions that may be trusted.
+    let mut usual: Vec<f64> = Vec::new();
+    for session in volumes {
+        let minutes = f64::from(minutes(session).max(1));
+        let share = f64::from(session.zero_volume_bars) / f64::from(session.bars.max(1));
+        let is_doubtful = share > settings.zero_volume_share;
+        if is_doubtful {
+            findings.push(Finding {
+                ticker: session.ticker.clone(),
+                session: session.session,
+                check: ZERO_VOLUME.to_owned(),
+                observed: share,
+                expected: settings.zero_volume_share,
+                detail: format!(
+                    "{} of {} bars have no volume",
+                    session.zero_volume_bars, session.bars
+                ),
+                found_at,
+            });
+        }
+        let per_minute = session.volume as f64 / minutes;
+        let recent = usual
+            .get(usual.len().saturating_sub(settings.usual_sessions)..)
+            .unwrap_or_default();
+        let median = (recent.len() >= settings.fewest_sessions)
+            .then(|| median(recent))
+            .filter(|median| *median > 0.0);
+        let mut is_wrong = is_doubtful;
+        if let Some(median) = median {
+            let ratio = per_minute / median;
+            let largest = if is_doubtful {
+                settings.doubtful_volume_ratio
+            } else {
+                settings.volume_ratio
+            };
+            if ratio > largest || ratio < 1.0 / largest {
+                is_wrong = true;
+                findings.push(Finding {
+                    ticker: session.ticker.clone(),
+                    session: session.session,
+                    check: SESSION_VOLUME.to_owned(),
+                    observed: session.volume as f64,
+                    expected: (median * minutes).round(),
+                    detail: format!(
+                        "{ratio:.1} times the median of the {} sessions before",
+                        recent.len()
+                    ),
+                    found_at,
+                });
+            }
+        }
+        // A wrong session is nobody's measure.
+        if !is_wrong {
+            usual.push(per_minute);
+        }
+    }
+    findings
+}
+
+/// Compares the minutes' sum of a session with the vendor's own daily volume (shares, on the same basis).
+pub fn daily_finding(
+    session: &SessionVolume,
+    daily_volume: u64,
+    settings: &QualitySettings,
+    found_at: DateTime<Utc>,
+) -> Option<Finding> {
+    if daily_volume == 0 {
+        return None;
+    }
+    let share = session.volume as f64 / daily_volume as f64;
+    if (settings.least_of_daily..=settings.most_of_daily).contains(&share) {
+        return None;
+    }
+    Some(Finding {
+        ticker: session.ticker.clone(),
+        session: session.session,
+        check: DAILY_VOLUME.to_owned(),
+        observed: session.volume as f64,
+        expected: daily_volume as f64,
+        detail: format!("the minutes sum up to {share:.2} of the vendor's own daily volume"),
+        found_at,
+    })
+}
+
+/// Of values that are not empty and hold no NaN.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        at(middle)
+    } else {
+        f64::midpoint(at(middle - 1), at(middle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Days, NaiveDate};
+    use domain::Ticker;
+
+    use super::*;
+
+    fn session(day: u64, bars: u32, zero_volume_bars: u32, volume: u64) -> SessionVolume {
+        SessionVolume {
+            ticker: Ticker::parse("AAPL").unwrap(),
+            session: NaiveDate::from_ymd_opt(2026, 3, 2).unwrap() + Days::new(day),
+            bars,
+            zero_volume_bars,
+            volume,
+        }
+    }
+
+    fn checks(volumes: &[SessionVolume]) -> Vec<(u64, String)> {
+        let first = session(0, 0, 0, 0).session;
+        volume_findings(
+            volumes,
+            |session| if session.bars > 210 { 390 } else { 210 },
+            &QualitySettings::default(),
+            DateTime::UNIX_EPOCH,
+        )
+        .into_iter()
+        .map(|finding| {
+            let day = (finding.session - first).num_days();
+            (u64::try_from(day).unwrap(), finding.check)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn news_is_no_fault_and_neither_is_a_half_day() {
+        let volumes = [
+            session(0, 390, 0, 1_000),
+            session(1, 390, 1, 1_100),
+            session(2, 390, 0, 900),
+            session(3, 390, 0, 1_000),
+            session(4, 390, 0, 7_400),
+            session(5, 210, 0, 150),
+        ];
+        assert_eq!(checks(&volumes), []);
+    }
+
+    #[test]
+    fn sums_of_five_times_with_empty_minutes_are_reported_and_no_measure_for_later() {
+        let mut volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000)).collect();
+        volumes.extend((5..9).map(|day| session(day, 390, 45, 5_000)));
+        volumes.extend((9..12).map(|day| session(day, 390, 0, 950)));
+        let found = checks(&volumes);
+        assert_eq!(found.len(), 8, "{found:?}");
+        for day in 5..9 {
+            assert!(found.contains(&(day, ZERO_VOLUME.to_owned())));
+            assert!(found.contains(&(day, SESSION_VOLUME.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_volume_beyond_belief_needs_no_other_sign() {
+        let mut volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000)).collect();
+        volumes.push(session(5, 390, 0, 12_000));
+        volumes.push(session(6, 390, 0, 80));
+        volumes.push(session(7, 390, 0, 1_000));
+        let found = checks(&volumes);
+        assert_eq!(found, [5, 6].map(|day| (day, SESSION_VOLUME.to_owned())));
+        assert_eq!(checks(&volumes[2..6]), [], "too few sessions to know");
+    }
+
+    #[test]
+    fn the_vendors_own_day_is_the_surest_measure() {
+        let settings = QualitySettings::default();
+        let found = |volume, daily| {
+            daily_finding(
+                &session(0, 390, 0, volume),
+                daily,
+                &settings,
+                DateTime::UNIX_EPOCH,
+            )
+        };
+        assert_eq!(found(750, 1_000), None);
+        assert_eq!(found(5_000, 0), None);
+        assert_eq!(found(5_000, 1_000).unwrap().expected, 1_000.0);
+        assert_eq!(found(100, 1_000).unwrap().check, DAILY_VOLUME);
+    }
+
+    #[test]
+    fn a_bad_threshold_is_named() {
+        QualitySettings::default().check().unwrap();
+        let settings = QualitySettings {
+            volume_ratio: 0.5,
+            ..QualitySettings::default()
+        };
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.contains("[quality] volume_ratio = 0.5"), "{error}");
+    }
+}

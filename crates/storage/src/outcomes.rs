@@ -1,0 +1,402 @@
+use chrono::{DateTime, Utc};
+use domain::{
+    Action, Class, ModelId, ModelKind, Prediction, Probabilities, Recommendation, Ticker,
+};
+use sqlx::{PgExecutor, PgPool};
+
+use crate::{
+    StorageError,
+    analyses::read_action,
+    bars::read_ticker,
+    error::{corrupt, failed},
+    validation::read_class,
+};
+
+/// Rows in one statement.
+const BATCH: usize = 5_000;
+
+/// What came of a bar that models predicted from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Whose bar.
+    pub ticker: Ticker,
+    /// Start of the bar predicted from, UTC.
+    pub bar_start: DateTime<Utc>,
+    /// Which barrier was touched first.
+    pub label: Class,
+    /// Return of a buyer from the first price that could be had to the touch, as a fraction, before costs.
+    pub gross_return: f64,
+    /// Start of the bar that touched a barrier, the vertical one included, UTC; known at its close.
+    pub first_touch: DateTime<Utc>,
+}
+
+/// A prediction, and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedPrediction {
+    /// What was said.
+    pub prediction: Prediction,
+    /// When, UTC, market clock.
+    pub as_of: DateTime<Utc>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// A recommendation, and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedRecommendation {
+    /// What was recommended.
+    pub recommendation: Recommendation,
+    /// When, UTC, market clock.
+    pub as_of: DateTime<Utc>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What a model's predictions came to. Sums and counts, so that shares and means are the reader's, with their N.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRecord {
+    /// The model.
+    pub model_id: ModelId,
+    /// Which rider.
+    pub kind: ModelKind,
+    /// Predictions by how sure the model was: by the probability of its most probable class, in steps of a tenth,
+    /// ascending, without empty ones.
+    pub bins: Vec<RecordBin>,
+}
+
+/// Predictions of one model that were about equally sure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecordBin {
+    /// Tenths of probability that the most probable class had at least: 3 to 9.
+    pub tenth: u8,
+    /// How many.
+    pub predictions: u64,
+    /// How often the most probable class came about.
+    pub hits: u64,
+    /// Sum of the probabilities of the most probable class.
+    pub confidence_sum: f64,
+    /// Sum of the negative natural logarithms of what was given to the class that came about.
+    pub surprise_sum: f64,
+    /// Sum of the Brier scores: squared distances from what came about, over the three classes.
+    pub brier_sum: f64,
+    /// How often the most probable class was up or down.
+    pub calls: u64,
+    /// How many of these calls lost before costs.
+    pub losing_calls: u64,
+    /// Sum of the returns of these calls before costs, as fractions: a down call earns what the price loses.
+    pub call_return_sum: f64,
+}
+
+/// The bars with `from <= bar_start < to` (UTC) that a model predicted from and of which no outcome is stored under
+/// these settings of the barriers, by ticker and time.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn unresolved_predictions(
+    executor: impl PgExecutor<'_>,
+    label_settings: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<(Ticker, DateTime<Utc>)>, StorageError> {
+    let action = "look for predictions without an outcome";
+    let rows = sqlx::query!(
+        r#"
+        select distinct ticker, bar_start
+        from prediction
+        where bar_start >= $2
+            and bar_start < $3
+            and not exists (
+                select from outcome
+                where outcome.ticker = prediction.ticker
+                    and outcome.bar_start = prediction.bar_start
+                    and outcome.label_settings = $1
+            )
+        order by ticker, bar_start
+        "#,
+        label_settings,
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| Ok((read_ticker(action, &row.ticker)?, row.bar_start)))
+        .collect()
+}
+
+/// Stores outcomes under these settings of the barriers, and returns how many are new. What is stored already stands,
+/// whatever later data say.
+///
+/// `resolved_at` in market time, UTC: when the bars were looked at.
+///
+/// # Errors
+/// Nothing is stored when the database is lost, or an outcome is told before its touch is known.
+pub async fn store_outcomes(
+    pool: &PgPool,
+    outcomes: &[Outcome],
+    label_settings: &str,
+    resolved_at: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    let error = || failed("store outcomes");
+    let mut stored = 0;
+    let mut transaction = pool.begin().await.map_err(error())?;
+    for batch in outcomes.chunks(BATCH) {
+        stored += sqlx::query!(
+            r#"
+            insert into outcome (ticker, bar_start, label_settings, label, gross_return, first_touch, resolved_at)
+            select ticker, bar_start, $6, label, gross_return, first_touch, $7
+            from unnest($1::text[], $2::timestamptz[], $3::text[], $4::float8[], $5::timestamptz[])
+                as new (ticker, bar_start, label, gross_return, first_touch)
+            on conflict (ticker, bar_start, label_settings) do nothing
+            "#,
+            &batch.iter().map(|row| row.ticker.to_string()).collect::<Vec<_>>(),
+            &batch.iter().map(|row| row.bar_start).collect::<Vec<_>>(),
+            &batch.iter().map(|row| row.label.name().to_owned()).collect::<Vec<_>>(),
+            &batch.iter().map(|row| row.gross_return).collect::<Vec<_>>(),
+            &batch.iter().map(|row| row.first_touch).collect::<Vec<_>>(),
+            label_settings,
+            resolved_at,
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(error())?
+        .rows_affected();
+    }
+    transaction.commit().await.map_err(error())?;
+    Ok(stored)
+}
+
+/// Predictions from bars with `from <= bar_start < to` (UTC) whose outcome is stored, by time, ticker and model; of one
+/// model or of all. What was said only when the touch was known does not count.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn resolved_predictions(
+    executor: impl PgExecutor<'_>,
+    model_id: Option<&ModelId>,
+    label_settings: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<ResolvedPrediction>, StorageError> {
+    let action = "read what came of predictions";
+    let rows = sqlx::query!(
+        r#"
+        select
+            ticker, bar_start, model_id, kind, down, neutral, up, as_of, label, gross_return, first_touch
+        from prediction
+        join outcome using (ticker, bar_start)
+        where bar_start >= $3
+            and bar_start < $4
+            and ($1::text is null or model_id = $1)
+            and label_settings = $2
+            and as_of < first_touch + interval '1 minute'
+        order by bar_start, ticker, model_id
+        "#,
+        model_id.map(ModelId::as_str),
+        label_settings,
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| {
+            let ticker = read_ticker(action, &row.ticker)?;
+            let probabilities = [row.down, row.neutral, row.up];
+            Ok(ResolvedPrediction {
+                prediction: Prediction {
+                    ticker: ticker.clone(),
+                    bar_start: row.bar_start,
+                    kind: row.kind.parse().map_err(corrupt(action, &row.kind))?,
+                    model_id: ModelId::parse(&row.model_id)
+                        .map_err(corrupt(action, &row.model_id))?,
+                    probabilities: Probabilities::new(probabilities)
+                        .map_err(corrupt(action, format!("{probabilities:?}")))?,
+                },
+                as_of: row.as_of,
+                outcome: Outcome {
+                    ticker,
+                    bar_start: row.bar_start,
+                    label: read_class(action, &row.label)?,
+                    gross_return: row.gross_return,
+                    first_touch: row.first_touch,
+                },
+            })
+        })
+        .collect()
+}
+
+/// Recommendations to buy or sell from bars with `from <= bar_start < to` (UTC) whose outcome is stored, by time and
+/// ticker. What was said only when the touch was known does not count.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn resolved_recommendations(
+    executor: impl PgExecutor<'_>,
+    label_settings: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<ResolvedRecommendation>, StorageError> {
+    let action = "read what came of recommendations";
+    let rows = sqlx::query!(
+        r#"
+        select
+            ticker, bar_start, action, confidence, reason, abstained, as_of, label, gross_return, first_touch
+        from recommendation
+        join outcome using (ticker, bar_start)
+        where bar_start >= $2
+            and bar_start < $3
+            and action in ('buy', 'sell')
+            and label_settings = $1
+            and as_of < first_touch + interval '1 minute'
+        order by bar_start, ticker
+        "#,
+        label_settings,
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| {
+            let ticker = read_ticker(action, &row.ticker)?;
+            let advice: Action = read_action(action, &row.action)?;
+            Ok(ResolvedRecommendation {
+                recommendation: Recommendation {
+                    ticker: ticker.clone(),
+                    bar_start: row.bar_start,
+                    action: advice,
+                    confidence: row.confidence,
+                    reason: row.reason,
+                    abstained: row.abstained,
+                },
+                as_of: row.as_of,
+                outcome: Outcome {
+                    ticker,
+                    bar_start: row.bar_start,
+                    label: read_class(action, &row.label)?,
+                    gross_return: row.gross_return,
+                    first_touch: row.first_touch,
+                },
+            })
+        })
+        .collect()
+}
+
+/// What each model's predictions from bars with `from <= bar_start < to` (UTC) came to, by kind and model. Counts what
+/// [`resolved_predictions`] gives.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn track_record(
+    executor: impl PgExecutor<'_>,
+    label_settings: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<ModelRecord>, StorageError> {
+    let action = "read the track record";
+    let rows = sqlx::query!(
+        r#"
+        with resolved as (
+            select
+                model_id,
+                kind,
+                down::float8 as down,
+                neutral::float8 as neutral,
+                up::float8 as up,
+                -- Of equally probable classes the first.
+                case when down >= neutral and down >= up then 'down' when neutral >= up then 'neutral' else 'up' end
+                    as said,
+                greatest(down, neutral, up)::float8 as confidence,
+                case label when 'down' then down when 'neutral' then neutral else up end::float8 as given,
+                label,
+                gross_return
+            from prediction
+            join outcome using (ticker, bar_start)
+            where bar_start >= $2
+                and bar_start < $3
+                and label_settings = $1
+                and as_of < first_touch + interval '1 minute'
+        ),
+        scored as (
+            select
+                *,
+                case said when 'up' then gross_return when 'down' then -gross_return end as call_return
+            from resolved
+        )
+        select
+            model_id as "model_id!",
+            kind as "kind!",
+            least(floor(confidence * 10), 9)::integer as "tenth!",
+            count(*) as "predictions!",
+            count(*) filter (where said = label) as "hits!",
+            sum(confidence) as "confidence_sum!",
+            -- A class that was ruled out and came about would make the sum infinite.
+            sum(-ln(greatest(given, 1e-15))) as "surprise_sum!",
+            sum(down * down + neutral * neutral + up * up - 2 * given + 1) as "brier_sum!",
+            count(call_return) as "calls!",
+            count(*) filter (where call_return < 0) as "losing_calls!",
+            coalesce(sum(call_return), 0) as "call_return_sum!"
+        from scored
+        group by 1, 2, 3
+        order by 2, 1, 3
+        "#,
+        label_settings,
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    let count = |value: i64| u64::try_from(value).map_err(corrupt(action, value));
+    let mut records: Vec<ModelRecord> = Vec::new();
+    for row in rows {
+        let bin = RecordBin {
+            tenth: u8::try_from(row.tenth).map_err(corrupt(action, row.tenth))?,
+            predictions: count(row.predictions)?,
+            hits: count(row.hits)?,
+            confidence_sum: row.confidence_sum,
+            surprise_sum: row.surprise_sum,
+            brier_sum: row.brier_sum,
+            calls: count(row.calls)?,
+            losing_calls: count(row.losing_calls)?,
+            call_return_sum: row.call_return_sum,
+        };
+        match records.last_mut() {
+            Some(record) if record.model_id.as_str() == row.model_id => record.bins.push(bin),
+            _ => records.push(ModelRecord {
+                model_id: ModelId::parse(&row.model_id).map_err(corrupt(action, &row.model_id))?,
+                kind: row.kind.parse().map_err(corrupt(action, &row.kind))?,
+                bins: vec![bin],
+            }),
+        }
+    }
+    Ok(records)
+}
+
+/// The models that stored predictions name: their artifacts must be kept, so that what was said can be explained.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn models_of_predictions(
+    executor: impl PgExecutor<'_>,
+) -> Result<Vec<ModelId>, StorageError> {
+    let action = "read which models made predictions";
+    let names = sqlx::query_scalar!(
+        r#"
+        select distinct model_id as "model_id!"
+        from prediction
+        order by 1
+        "#,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    names
+        .into_iter()
+        .map(|name| ModelId::parse(&name).map_err(corrupt(action, name)))
+        .collect()
+}

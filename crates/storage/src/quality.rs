@@ -1,0 +1,174 @@
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::Ticker;
+use sqlx::PgExecutor;
+
+use crate::{
+    StorageError,
+    bars::{read_ticker, texts},
+    error::{corrupt, failed},
+};
+
+/// What was traded of a ticker in one session, as far as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionVolume {
+    /// Whose.
+    pub ticker: Ticker,
+    /// The session, New York date.
+    pub session: NaiveDate,
+    /// Stored bars.
+    pub bars: u32,
+    /// Those of them without a trade.
+    pub zero_volume_bars: u32,
+    /// Shares traded, in shares of today.
+    pub volume: u64,
+}
+
+/// A session whose bars look wrong though each of them is well formed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Whose.
+    pub ticker: Ticker,
+    /// The session, New York date.
+    pub session: NaiveDate,
+    /// The check that failed, snake case.
+    pub check: String,
+    /// What was found, in the unit of the check; finite.
+    pub observed: f64,
+    /// What was expected, in the same unit; finite.
+    pub expected: f64,
+    /// What is wrong, for people.
+    pub detail: String,
+    /// When it was found, UTC, market clock.
+    pub found_at: DateTime<Utc>,
+}
+
+/// Volumes by session of the bars with `from <= start < to` (UTC), by ticker and session; sessions without bars are
+/// left out.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn session_volumes(
+    executor: impl PgExecutor<'_>,
+    tickers: &[Ticker],
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<SessionVolume>, StorageError> {
+    let action = "sum the volumes of sessions";
+    let rows = sqlx::query!(
+        r#"
+        select
+            ticker as "ticker!",
+            (bar_start at time zone 'America/New_York')::date as "session!",
+            count(*) as "bars!",
+            count(*) filter (where volume = 0) as "zero_volume_bars!",
+            sum(volume)::bigint as "volume!"
+        from price_adjusted
+        where ticker = any($1) and bar_start >= $2 and bar_start < $3
+        group by 1, 2
+        order by 1, 2
+        "#,
+        &texts(tickers),
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| {
+            let count = |value: i64| u32::try_from(value).map_err(corrupt(action, value));
+            Ok(SessionVolume {
+                ticker: read_ticker(action, &row.ticker)?,
+                session: row.session,
+                bars: count(row.bars)?,
+                zero_volume_bars: count(row.zero_volume_bars)?,
+                volume: u64::try_from(row.volume).map_err(corrupt(action, row.volume))?,
+            })
+        })
+        .collect()
+}
+
+/// Writes findings down, and returns how many are new. One that is known takes the figures and words given, and keeps
+/// the time at which it was first found.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn store_findings(
+    executor: impl PgExecutor<'_>,
+    findings: &[Finding],
+) -> Result<u64, StorageError> {
+    let fresh = sqlx::query_scalar!(
+        r#"
+        with written as (
+            insert into data_quality_finding as stored
+                (ticker, session, check_name, observed, expected, detail, found_at)
+            select distinct on (ticker, session, check_name) *
+            from unnest(
+                $1::text[], $2::date[], $3::text[], $4::float8[], $5::float8[], $6::text[], $7::timestamptz[]
+            ) as new (ticker, session, check_name, observed, expected, detail, found_at)
+            order by ticker, session, check_name, found_at
+            on conflict (ticker, session, check_name) do update set
+                observed = excluded.observed,
+                expected = excluded.expected,
+                detail = excluded.detail
+            where (stored.observed, stored.expected, stored.detail)
+                is distinct from (excluded.observed, excluded.expected, excluded.detail)
+            -- xmax is the transaction that replaced an older version of the row: none for a new one.
+            returning xmax = 0 as fresh
+        )
+        select count(*) filter (where fresh) as "fresh!" from written
+        "#,
+        &findings.iter().map(|row| row.ticker.to_string()).collect::<Vec<_>>(),
+        &findings.iter().map(|row| row.session).collect::<Vec<_>>(),
+        &findings.iter().map(|row| row.check.clone()).collect::<Vec<_>>(),
+        &findings.iter().map(|row| row.observed).collect::<Vec<_>>(),
+        &findings.iter().map(|row| row.expected).collect::<Vec<_>>(),
+        &findings.iter().map(|row| row.detail.clone()).collect::<Vec<_>>(),
+        &findings.iter().map(|row| row.found_at).collect::<Vec<_>>(),
+    )
+    .fetch_one(executor)
+    .await
+    .map_err(failed("store findings on the quality of bars"))?;
+    Ok(u64::try_from(fresh).unwrap_or_default())
+}
+
+/// The findings of one ticker or of all on sessions from `from` to `to`, both included, New York dates; by session,
+/// ticker and check.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn findings_between(
+    executor: impl PgExecutor<'_>,
+    ticker: Option<&Ticker>,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<Finding>, StorageError> {
+    let action = "read findings on the quality of bars";
+    let rows = sqlx::query!(
+        r#"
+        select ticker, session, check_name, observed, expected, detail, found_at
+        from data_quality_finding
+        where ($1::text is null or ticker = $1) and session between $2 and $3
+        order by session, ticker, check_name
+        "#,
+        ticker.map(Ticker::as_str),
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Finding {
+                ticker: read_ticker(action, &row.ticker)?,
+                session: row.session,
+                check: row.check_name,
+                observed: row.observed,
+                expected: row.expected,
+                detail: row.detail,
+                found_at: row.found_at,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,128 @@
+use chrono::{DateTime, Days, Utc};
+use serde::Deserialize;
+use sqlx::{PgExecutor, PgPool};
+
+use crate::{StorageError, error::failed};
+
+const SET_UP: &str = include_str!("timescale.sql");
+
+/// What TimescaleDB does for this database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimescaleState {
+    /// Nothing: it is not installed, not loaded, or no service has started since it was.
+    Absent,
+    /// These tables are too full to be converted by a service that starts: [`convert_to_hypertables`] does it.
+    Waiting {
+        /// Names of the tables.
+        tables: Vec<String>,
+    },
+    /// Tables are kept in chunks. It is the Apache edition, or older than 2.21: longer bars come from the minutes.
+    Hypertables,
+    /// Old chunks are compressed as well, and longer bars come from continuous aggregates.
+    Complete,
+}
+
+/// Looks at what is set up, without changing it.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn timescale_state(pool: &PgPool) -> Result<TimescaleState, StorageError> {
+    let action = "look at TimescaleDB";
+    let row = sqlx::query!(
+        r#"
+        select
+            exists (select from pg_extension where extname = 'timescaledb') as "loaded!",
+            to_regclass('price_1d') is not null as "complete!"
+        "#,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(failed(action))?;
+    if !row.loaded {
+        return Ok(TimescaleState::Absent);
+    }
+    // Not checked when compiled: without the extension the view does not exist.
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select wanted from unnest('{price_data,prediction,recommendation}'::text[]) as wanted \
+         where to_regclass(wanted) is not null \
+         and wanted not in (select hypertable_name from timescaledb_information.hypertables)",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(failed(action))?;
+    Ok(match (tables.is_empty(), row.complete) {
+        (false, _) => TimescaleState::Waiting { tables },
+        (true, false) => TimescaleState::Hypertables,
+        (true, true) => TimescaleState::Complete,
+    })
+}
+
+/// Sets up what TimescaleDB offers, where it is loaded. Tables of up to a million rows are converted on the way.
+pub(crate) async fn set_up(executor: impl PgExecutor<'_>) -> Result<(), StorageError> {
+    sqlx::raw_sql(SET_UP)
+        .execute(executor)
+        .await
+        .map_err(failed("set up TimescaleDB"))?;
+    Ok(())
+}
+
+/// Makes hypertables of all tables that are to be, however full, and sets up what follows from it.
+///
+/// For a person to start: whoever reads or writes a table waits until it is rewritten, about 15 s for a million bars.
+/// It happens in one transaction, so that nothing is lost or half done if it is interrupted.
+///
+/// # Errors
+/// When the database is lost or its disk full.
+pub async fn convert_to_hypertables(pool: &PgPool) -> Result<(), StorageError> {
+    let error = || failed("convert to hypertables");
+    let mut transaction = pool.begin().await.map_err(error())?;
+    sqlx::query!("select set_config('tandem.rewrite_any_table', 'on', true)")
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(error())?;
+    set_up(&mut *transaction).await?;
+    transaction.commit().await.map_err(error())
+}
+
+/// How long data is kept. Nothing set, as by default, means for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Days that bars are kept, longer ones included.
+    pub price_days: Option<u32>,
+    /// Days that predictions and recommendations are kept.
+    pub analysis_days: Option<u32>,
+}
+
+/// Drops what is older than the settings say at `now`, UTC: with TimescaleDB whole chunks of 30 days, so that some of
+/// it stays for another month.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn apply_retention(
+    pool: &PgPool,
+    settings: &RetentionSettings,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let RetentionSettings {
+        price_days,
+        analysis_days,
+    } = *settings;
+    for (table, days) in [
+        ("price_data", price_days),
+        ("price_revision", price_days),
+        ("prediction", analysis_days),
+        ("recommendation", analysis_days),
+    ] {
+        // More days than there are since the beginning of time keep everything.
+        let Some(before) = days.and_then(|days| now.checked_sub_days(Days::new(days.into())))
+        else {
+            continue;
+        };
+        sqlx::query!("select drop_bars_before($1, $2)", table, before)
+            .fetch_one(pool)
+            .await
+            .map_err(failed("drop what is too old"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+#![doc = include_str!("../README.md")]
+
+mod schedule;
+mod undo;
+mod update;
+
+use anyhow::Context;
+use clap::Parser;
+use domain::Universe;
+use ingestion::{IngestSettings, MarketTime};
+use market_data::{Gate, GateLimits, Vendor, VendorConnection, YahooClient};
+use service_kit::{Clock, Shutdown};
+use storage::{DatabaseSettings, PgPool};
+
+use crate::{undo::Named, update::Updater};
+
+/// Keeps the splits, spin-offs and dividends of the watched stocks up to date, by which prices are adjusted.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Do it once and end; this is the default.
+    #[arg(long)]
+    once: bool,
+    /// Stay, and do it again before each open.
+    #[arg(long, conflicts_with = "once")]
+    daemon: bool,
+    /// Take an action back instead: ticker, ex-date and split, spin_off or dividend.
+    #[arg(long, num_args = 3, value_names = ["TICKER", "DATE", "KIND"], conflicts_with_all = ["once", "daemon"])]
+    remove: Option<Vec<String>>,
+    /// Restore an action that was taken back.
+    #[arg(
+        long, num_args = 3, value_names = ["TICKER", "DATE", "KIND"],
+        conflicts_with_all = ["once", "daemon", "remove"]
+    )]
+    restore: Option<Vec<String>>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    service_kit::init_telemetry()?;
+    let shutdown = Shutdown::on_signals()
+        .context("failed to listen for signals")?
+        .token();
+    shutdown
+        .run_until_cancelled_owned(run(arguments))
+        .await
+        .transpose()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(words) = &arguments.remove {
+        return undo::remove(&open_database().await?, &Named::parse(words)?).await;
+    }
+    if let Some(words) = &arguments.restore {
+        return undo::restore(&open_database().await?, &Named::parse(words)?).await;
+    }
+    let updater = start().await?;
+    if arguments.daemon {
+        updater.run().await
+    } else {
+        updater.once().await
+    }
+}
+
+async fn start() -> anyhow::Result<Updater> {
+    let universe: Universe = service_kit::load_settings("universe")?;
+    let settings: IngestSettings = service_kit::load_settings("ingest")?;
+    settings.check()?;
+    let clock = Clock::from_environment()?;
+    let vendor = YahooClient::new(&VendorConnection::from_environment(
+        settings.request_timeout(),
+    ))?;
+    let (now, speed) = (clock.clone(), clock.clone());
+    let time = MarketTime::new(move || now.now(), move || speed.speed());
+    let limits = GateLimits {
+        requests_per_second: settings.requests_per_second,
+        concurrency: settings.concurrency,
+        ..GateLimits::of(Vendor::Yahoo)
+    };
+    let tickers = universe.symbols();
+    anyhow::ensure!(
+        !tickers.is_empty(),
+        "[universe] of the settings lists no tickers"
+    );
+    tracing::info!(tickers = tickers.len(), market_time = %clock.now(), speed = clock.speed(), "corporate-actions starts");
+    Ok(Updater {
+        gate: Gate::new(Vendor::Yahoo.name(), time.clone(), limits),
+        pool: open_database().await?,
+        vendor,
+        time,
+        clock,
+        tickers,
+    })
+}
+
+async fn open_database() -> anyhow::Result<PgPool> {
+    let url = service_kit::database_url()?;
+    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
+    storage::migrate(&pool).await?;
+    Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn it_runs_once_unless_told_otherwise_and_one_thing_at_a_time() {
+        assert!(!parse("corporate-actions").unwrap().daemon);
+        assert!(parse("corporate-actions --once").unwrap().once);
+        assert!(parse("corporate-actions --daemon").unwrap().daemon);
+        let removal = parse("corporate-actions --remove AAPL 2020-08-31 split").unwrap();
+        assert_eq!(removal.remove.unwrap(), ["AAPL", "2020-08-31", "split"]);
+        for line in [
+            "corporate-actions --once --daemon",
+            "corporate-actions --remove AAPL 2020-08-31",
+            "corporate-actions --remove AAPL 2020-08-31 split --daemon",
+            "corporate-actions --remove AAPL 2020-08-31 split --restore AAPL 2020-08-31 split",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The macro-ingestor service: see the library's page.
+
+use anyhow::Context;
+use clap::Parser;
+use macro_ingestor::{EconomySettings, MacroIngestor};
+use market_data::{VendorConnection, VendorKeys};
+use service_kit::{Clock, Shutdown};
+use storage::{DatabaseSettings, PgPool};
+
+/// Keeps the economic series in the database up to date.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Look once at all series, and end.
+    #[arg(long)]
+    once: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    service_kit::init_telemetry()?;
+    let shutdown = Shutdown::on_signals()
+        .context("failed to listen for signals")?
+        .token();
+    if let Some(ended) = shutdown.run_until_cancelled(run(arguments.once)).await {
+        ended?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn run(once: bool) -> anyhow::Result<()> {
+    let settings: EconomySettings = service_kit::load_settings("economy")?;
+    let clock = Clock::from_environment()?;
+    let connection = VendorConnection::from_environment(settings.request_timeout());
+    let pool = open_database().await?;
+    tracing::info!(market_time = %clock.now(), speed = clock.speed(), "macro-ingestor starts");
+    let keys = VendorKeys::from_environment();
+    let mut ingestor = MacroIngestor::new(&settings, &connection, &keys, pool, clock)?;
+    if !once {
+        ingestor.run().await;
+        return Ok(());
+    }
+    let failed = ingestor.look().await.failed;
+    let names: Vec<&str> = failed.iter().map(|series| series.as_str()).collect();
+    anyhow::ensure!(
+        failed.is_empty(),
+        "no answer about {}: the log says why",
+        names.join(", ")
+    );
+    Ok(())
+}
+
+async fn open_database() -> anyhow::Result<PgPool> {
+    let url = service_kit::database_url()?;
+    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
+    storage::migrate(&pool).await?;
+    Ok(pool)
+}

@@ -1,0 +1,379 @@
+use std::{fmt, path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{ModelKind, Universe};
+use market_data::{
+    AlphaVantageClient, ConnectionError, FinnhubClient, FredClient, NewsApiClient, Vendor,
+    VendorConnection, VendorError, VendorKeys, YahooClient,
+};
+use model_registry::ChampionsFile;
+use storage::DatabaseSettings;
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Below so much free space a training run or a week of bars may not fit.
+const WANTED_BYTES: u64 = 2 << 30;
+/// A clock that is further off decides on the wrong minute whether a bar is closed.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+
+/// `tandem doctor`: a line for each thing that must be right, with the remedy.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let findings = super::block_on(async {
+        let (settings, database, vendors) = (settings(), database(), vendors());
+        let (database, vendors) = tokio::join!(database, vendors);
+        let mut findings = settings;
+        findings.extend(database);
+        findings.extend(vendors);
+        findings.extend(models());
+        findings.push(sentiment());
+        findings.push(disk());
+        anyhow::Ok(findings)
+    })?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let broken = findings
+        .iter()
+        .filter(|finding| finding.state == State::Broken)
+        .count();
+    if broken > 0 {
+        bail!("{broken} of {} checks failed", findings.len());
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Good,
+    /// Tandem works, with less.
+    Missing,
+    Broken,
+}
+
+#[derive(Debug)]
+struct Finding {
+    state: State,
+    what: &'static str,
+    text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Good => "ok",
+            State::Missing => "missing",
+            State::Broken => "BROKEN",
+        };
+        write!(formatter, "{state:<8} {:<14} {}", self.what, self.text)
+    }
+}
+
+fn good(what: &'static str, text: impl Into<String>) -> Finding {
+    Finding {
+        state: State::Good,
+        what,
+        text: text.into(),
+    }
+}
+
+fn missing(what: &'static str, text: impl Into<String>) -> Finding {
+    Finding {
+        state: State::Missing,
+        what,
+        text: text.into(),
+    }
+}
+
+fn broken(what: &'static str, text: impl Into<String>) -> Finding {
+    Finding {
+        state: State::Broken,
+        what,
+        text: text.into(),
+    }
+}
+
+fn settings() -> Vec<Finding> {
+    let path = service_kit::config_path();
+    let sections = [
+        load::<ingestion::IngestSettings>("ingest"),
+        load::<labels::BarrierSettings>("labels"),
+        load::<training::TrainingSettings>("training"),
+        load::<inference::Policy>("policy"),
+    ];
+    let mut findings: Vec<Finding> = sections
+        .into_iter()
+        .filter_map(|section| Some(broken("settings", section.err()?)))
+        .collect();
+    match service_kit::load_settings::<Universe>("universe") {
+        Ok(universe) if findings.is_empty() => findings.push(good(
+            "settings",
+            format!(
+                "{}: {} stocks watched",
+                path.display(),
+                universe.tickers.len()
+            ),
+        )),
+        Ok(_) => (),
+        Err(error) => findings.push(broken(
+            "settings",
+            format!("{:#}", anyhow::Error::new(error)),
+        )),
+    }
+    findings
+}
+
+/// Whether a section can be read; if not, why.
+fn load<T: serde::de::DeserializeOwned>(section: &str) -> Result<(), String> {
+    match service_kit::load_settings::<T>(section) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{:#}", anyhow::Error::new(error))),
+    }
+}
+
+async fn database() -> Vec<Finding> {
+    match look_at_database().await {
+        Ok(findings) => findings,
+        Err(error) => vec![broken("database", format!("{error:#}"))],
+    }
+}
+
+async fn look_at_database() -> anyhow::Result<Vec<Finding>> {
+    let settings = DatabaseSettings {
+        connect_timeout: PATIENCE,
+        ..DatabaseSettings::new(service_kit::database_url()?.into())
+    };
+    let pool = storage::connect(&settings).await?;
+    let report = storage::server_report(&pool).await?;
+    let mut findings = Vec::new();
+    if report.pending_migrations > 0 {
+        findings.push(missing(
+            "database",
+            format!(
+                "PostgreSQL {}: {} migrations are still to be applied; the first service that starts does it",
+                report.version, report.pending_migrations
+            ),
+        ));
+        return Ok(findings);
+    }
+    let bars = match storage::bar_range(&pool).await? {
+        Some((first, last)) => format!(
+            "bars from {} to {}",
+            first.format("%Y-%m-%d"),
+            last.format("%Y-%m-%d %H:%M UTC")
+        ),
+        None => "no bars yet".to_owned(),
+    };
+    let megabytes = report.size_bytes >> 20;
+    findings.push(good(
+        "database",
+        format!("PostgreSQL {}: {bars}, {megabytes} MiB", report.version),
+    ));
+    findings.push(match report.timescale {
+        Some(version) => good("timescaledb", format!("{version} is set up")),
+        None => missing(
+            "timescaledb",
+            "not set up: histories come from plain views, which is slower over years; install the extension and start a service",
+        ),
+    });
+    let gaps = storage::open_gaps(&pool).await?;
+    if gaps.is_empty() {
+        findings.push(good("gaps", "no open gap"));
+    } else {
+        let tickers: std::collections::BTreeSet<_> =
+            gaps.iter().map(|gap| gap.ticker.as_str()).collect();
+        findings.push(missing(
+            "gaps",
+            format!(
+                "{} open gaps of {} stocks: price-ingestor asks for them again after hours; older than 30 days they \
+                 need `tandem backfill --source FILE`",
+                gaps.len(),
+                tickers.len()
+            ),
+        ));
+    }
+    Ok(findings)
+}
+
+/// Asks every vendor for the least it gives.
+async fn vendors() -> Vec<Finding> {
+    let connection = VendorConnection::from_environment(PATIENCE);
+    let keys = VendorKeys::from_environment();
+    let yahoo = async {
+        let client = YahooClient::new(&connection)?;
+        Ok(client.check().await)
+    };
+    let fred = async {
+        let client = FredClient::new(&connection, keys.fred.clone())?;
+        Ok(client.check().await)
+    };
+    let alpha_vantage = async {
+        let Some(key) = keys.alpha_vantage.clone() else {
+            return Ok(None);
+        };
+        let client = AlphaVantageClient::new(&connection, key)?;
+        Ok(Some(client.check().await))
+    };
+    let news_api = async {
+        let Some(key) = keys.news_api.clone() else {
+            return Ok(None);
+        };
+        let client = NewsApiClient::new(&connection, key)?;
+        Ok(Some(client.check().await))
+    };
+    let finnhub = async {
+        let Some(key) = keys.finnhub.clone() else {
+            return Ok(None);
+        };
+        let client = FinnhubClient::new(&connection, key)?;
+        Ok(Some(client.check(Utc::now().date_naive()).await))
+    };
+    let (yahoo, fred, alpha_vantage, news_api, finnhub) =
+        tokio::join!(yahoo, fred, alpha_vantage, news_api, finnhub);
+    let mut findings = vec![
+        vendor(Vendor::Yahoo, yahoo.map(Some), ""),
+        vendor(
+            Vendor::Fred,
+            fred.map(Some),
+            if keys.fred.is_some() {
+                ""
+            } else {
+                " without a key: values count from when they are first seen, revisions before that are unknown"
+            },
+        ),
+        vendor(Vendor::AlphaVantage, alpha_vantage, ""),
+        vendor(Vendor::NewsApi, news_api, ""),
+        vendor(Vendor::Finnhub, finnhub, ""),
+    ];
+    findings.push(clock(&connection).await);
+    findings
+}
+
+/// What came of asking a vendor; `Ok(None)` when there is no key to ask with.
+fn vendor(
+    vendor: Vendor,
+    outcome: Result<Option<Result<(), VendorError>>, ConnectionError>,
+    note: &str,
+) -> Finding {
+    let what = vendor.name();
+    match outcome {
+        Err(error) => broken(what, format!("{:#}", anyhow::Error::new(error))),
+        Ok(None) => missing(
+            what,
+            match vendor.key_variable() {
+                Some(variable) => format!("not asked: set {variable} to use it"),
+                None => "not asked".to_owned(),
+            },
+        ),
+        Ok(Some(Ok(()))) => good(what, format!("answers{note}")),
+        Ok(Some(Err(error))) => {
+            let remedy = error.remedy();
+            let text = format!("{:#}", anyhow::Error::new(error));
+            broken(
+                what,
+                match remedy {
+                    Some(remedy) => format!("{text}: {remedy}"),
+                    None => text,
+                },
+            )
+        }
+    }
+}
+
+/// This machine's time beside the vendor's.
+async fn clock(connection: &VendorConnection) -> Finding {
+    let what = "clock";
+    if connection.address.is_some() {
+        return missing(what, "not checked against a simulated vendor");
+    }
+    match offset_from_vendor().await {
+        Ok(offset) if offset.abs() > CLOCK_TOLERANCE => broken(
+            what,
+            format!(
+                "{} s off Yahoo's: synchronise it (timedatectl set-ntp true), bars are taken as closed by it",
+                offset.num_seconds()
+            ),
+        ),
+        Ok(_) => good(what, "agrees with Yahoo's"),
+        Err(error) => missing(
+            what,
+            format!("not checked, as Yahoo does not answer: {error:#}"),
+        ),
+    }
+}
+
+/// How far this machine's clock is ahead of Yahoo's, to about a second: that is as fine as HTTP tells the time.
+async fn offset_from_vendor() -> anyhow::Result<TimeDelta> {
+    let asked = Utc::now();
+    let answer = crate::up::ask_yahoo().await?;
+    let half = (Utc::now() - asked) / 2;
+    let date = answer
+        .headers()
+        .get(reqwest::header::DATE)
+        .context("it sent no date")?
+        .to_str()?;
+    let theirs = DateTime::parse_from_rfc2822(date).context("its date cannot be read")?;
+    Ok(asked + half - theirs.to_utc())
+}
+
+/// Which model scores news.
+fn sentiment() -> Finding {
+    let what = "sentiment";
+    match sentiment::SentimentModel::load(&service_kit::sentiment_dir()) {
+        Ok(model) => good(what, format!("{} scores the news", model.name())),
+        Err(error) => broken(what, format!("{:#}", anyhow::Error::new(error))),
+    }
+}
+
+fn models() -> Vec<Finding> {
+    let file = ChampionsFile::new(service_kit::model_config_path());
+    let folder = service_kit::models_dir();
+    let champions = match file.read() {
+        Ok(champions) => champions,
+        Err(error) => {
+            return vec![broken("models", format!("{:#}", anyhow::Error::new(error)))];
+        }
+    };
+    [ModelKind::Lstm, ModelKind::Transformer]
+        .into_iter()
+        .map(|kind| {
+            let what = kind.name();
+            let Some(record) = champions.of(kind) else {
+                return missing(
+                    what,
+                    format!(
+                        "no champion in {}: run trainer, no analyses until then",
+                        file.path().display()
+                    ),
+                );
+            };
+            let dir = model_registry::artifact_dir(&folder, kind, &record.champion);
+            match inference::Model::load(&dir) {
+                Ok(_) => good(what, format!("{} loads", record.champion)),
+                Err(error) => broken(what, format!("{:#}", anyhow::Error::new(error))),
+            }
+        })
+        .collect()
+}
+
+fn disk() -> Finding {
+    let folder = service_kit::models_dir();
+    // The folder itself may be still to come.
+    let there = folder
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| Path::new("."));
+    match fs4::available_space(there) {
+        Ok(bytes) if bytes < WANTED_BYTES => broken(
+            "disk",
+            format!(
+                "{} MiB free at {}: make room for at least {} MiB",
+                bytes >> 20,
+                there.display(),
+                WANTED_BYTES >> 20
+            ),
+        ),
+        Ok(bytes) => good("disk", format!("{} GiB free for models", bytes >> 30)),
+        Err(error) => broken("disk", format!("{}: {error}", there.display())),
+    }
+}
