@@ -12,7 +12,7 @@ COPY .sqlx .sqlx
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --workspace --bins --locked \
     && mkdir /out \
-    && for program in api price-ingestor trainer tandem; do cp "target/debug/$program" /out/; done \
+    && for program in api corporate-actions macro-ingestor news-ingestor price-ingestor tandem trainer; do cp "target/debug/$program" /out/; done \
     && strip /out/*
 
 FROM node:22-bookworm-slim AS frontend

@@ -43,7 +43,7 @@ create table validation_report (
     kind text not null check (kind in ('lstm', 'transformer')),
     champion_id text collate "C",
     challenger_id text collate "C" not null,
-    verdict text not null check (verdict in ('first', 'challenger_wins', 'champion_stays', 'refused')),
+    verdict text not null check (verdict in ('first', 'wins', 'does_not_win', 'cannot_tell', 'refused')),
     report jsonb not null,
     created_at timestamptz not null
 );
@@ -56,8 +56,8 @@ comment on column validation_report.kind is 'lstm or transformer.';
 comment on column validation_report.champion_id is 'The model in service; empty when there was none.';
 comment on column validation_report.challenger_id is 'The model that wants its place.';
 comment on column validation_report.verdict is
-    'first: there was no champion that could be used; challenger_wins: it was promoted, or would have been in a dry run; '
-    'champion_stays: not proved to be better; refused: they could not be compared.';
+    'What the challenger does. first: there was no champion that could be used; wins: it was promoted, or would have been '
+    'in a dry run; does_not_win: it is not better; cannot_tell: it may be better by luck; refused: not comparable.';
 comment on column validation_report.report is 'All figures, as the validator writes them.';
 comment on column validation_report.created_at is 'When it was made, UTC, market clock.';
 

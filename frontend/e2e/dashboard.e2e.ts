@@ -131,6 +131,32 @@ describe.skipIf(missing !== null)('dashboard', () => {
       .toBeGreaterThan(0)
   })
 
+  /** What the api says, as it is. */
+  async function ask(path: string): Promise<Record<string, unknown[] | number>> {
+    const answer = await fetch(new URL(path, URL_OF_DASHBOARD))
+    expect(answer.ok).toBe(true)
+    return (await answer.json()) as Record<string, unknown[] | number>
+  }
+
+  it('shows the news, the economy and what is missing as the api has them', async () => {
+    const ticker = (await page.locator('tr[aria-selected="true"]').getAttribute('data-ticker')) ?? ''
+    const shown = async () => [
+      await page.getByTestId('news').locator('li').count(),
+      await page.getByTestId('economy').locator('li').count(),
+      await page.getByTestId('quality').count(),
+    ]
+    const known = async () => {
+      const { news } = await ask(`/stocks/${ticker}/news?limit=50`)
+      const { series } = await ask('/macro')
+      const { open_gaps, total_findings } = await ask(`/data-quality?ticker=${ticker}`)
+      return [(news as unknown[]).length, (series as unknown[]).length, Number(open_gaps) + Number(total_findings) && 1]
+    }
+    // What arrives meanwhile is shown half a minute later.
+    await expect
+      .poll(async () => ({ shown: await shown(), known: await known() }), { timeout: 100_000, interval: 1_000 })
+      .toSatisfy(({ shown, known }: Record<string, unknown>) => String(shown) === String(known))
+  })
+
   it('goes through the tickers by keyboard', async () => {
     const selected = () => page.locator('tr[aria-selected="true"]').getAttribute('data-ticker')
     const first = await selected()
@@ -152,6 +178,69 @@ describe.skipIf(missing !== null)('dashboard', () => {
 
   it('saves what it looks like', async () => {
     if (SCREENSHOT) await page.screenshot({ path: SCREENSHOT })
+  })
+
+  it('shows news that arrives, and takes no headline for more than text', async () => {
+    const story = {
+      title: '<img src=x onerror="document.title = 1"> beats expectations',
+      summary: null,
+      publisher: 'Newswire',
+      url: 'https://news.example/story',
+      published_at: '2026-03-26T13:20:00Z',
+      first_seen_at: '2026-03-26T13:31:00Z',
+      available_at: '2026-03-26T13:31:02Z',
+      sources: ['yahoo', 'finnhub'],
+      tickers: ['AAPL'],
+      sentiment: { model: 'lexicon-1', negative: 0.1, neutral: 0.2, positive: 0.7, score: 0.6 },
+    }
+    const trick = { ...story, title: 'A trick', url: 'javascript:alert(1)', sentiment: null, sources: ['yahoo'] }
+    const later = { ...story, title: 'Later', first_seen_at: '2026-03-27T01:00:00Z' }
+    const gap = { start: story.published_at, end: story.first_seen_at, reason: 'missing_minutes', expected_bars: 11 }
+    let answer: object = { news: [] }
+    const other = await open()
+    await other.route('**/stocks/*/news?*', (route) => route.fulfill({ json: answer }))
+    await other.route('**/data-quality?*', (route) =>
+      route.fulfill({
+        json: { open_gaps: 1, gaps: [{ ...gap, attempts: 2 }], total_findings: 0, findings: [] },
+      }),
+    )
+    const news = other.getByTestId('news')
+    const lookAgain = () => other.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+    await other.goto(URL_OF_DASHBOARD)
+    await expect.poll(() => news.textContent(), { timeout: 20_000 }).toMatch(/No news of [A-Z]+ yet/)
+
+    answer = { news: [story, trick, { title: 'malformed' }] }
+    await lookAgain()
+    await expect.poll(() => news.locator('li').count()).toBe(2)
+    const link = news.getByRole('link')
+    expect(await link.textContent()).toBe(story.title)
+    expect(await link.evaluate((a: HTMLAnchorElement) => [a.href, a.target, a.rel])).toEqual([
+      story.url,
+      '_blank',
+      'noopener noreferrer',
+    ])
+    const [first, second] = await news.locator('li').allInnerTexts()
+    expect(first).toMatch(/\+0\.60[^]*lexicon-1[^]*26 Mar 2026, 09:31 · Newswire · 2 sources/)
+    expect(second).toMatch(/not read[^]*A trick/)
+
+    answer = { news: [later, story, trick] }
+    await lookAgain()
+    await expect.poll(() => news.locator('li').count()).toBe(3)
+    expect(await news.locator('li').first().innerText()).toMatch(/Later[^]*26 Mar 2026, 21:00[^]*new/)
+
+    answer = {}
+    await lookAgain()
+    await expect.poll(() => news.textContent()).toMatch(/Not refreshed for \d+ s/)
+    expect(await news.locator('li').count()).toBe(3)
+    await other.keyboard.press('ArrowDown')
+    await news.getByRole('alert').waitFor()
+    expect(await news.locator('li').count()).toBe(0)
+
+    const quality = other.getByTestId('quality')
+    expect(await quality.locator('summary').innerText()).toMatch(/^About 11 minutes are missing: 26 Mar 2026, 09:20/)
+    await quality.locator('summary').click()
+    expect(await quality.locator('li').allInnerTexts()).toEqual([expect.stringContaining('Asked for again 2 times.')])
+    await other.context().close()
   })
 
   it('shows a lost connection, comes back, and is not upset by garbage', async () => {

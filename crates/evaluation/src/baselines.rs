@@ -49,6 +49,9 @@ pub enum BaselineError {
     /// The optimiser gave up.
     #[error("failed to fit the linear baseline")]
     Fit(#[source] Box<linfa_logistic::error::Error>),
+    /// The trees cannot be grown.
+    #[error("failed to fit the boosted trees")]
+    FitTrees(#[source] Box<forust_ml::errors::ForustError>),
 }
 
 impl BaselineError {

@@ -53,15 +53,42 @@ pub enum DriftError {
 /// # Errors
 /// [`DriftError`] for fewer than ten values on a side or one that is not finite.
 pub fn drift(reference: &[f64], current: &[f64]) -> Result<Drift, DriftError> {
+    let effect = effect(reference, current)?;
+    Ok(Drift {
+        psi: effect.psi,
+        ks: effect.ks,
+        ks_p_value: ks_p_value(reference.len(), current.len(), effect.ks),
+        wasserstein: effect.wasserstein,
+        z_of_mean: effect.z_of_mean,
+    })
+}
+
+/// [`Drift`] without the probability, which takes most of the time and decides nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// As [`Drift::psi`].
+    pub psi: f64,
+    /// As [`Drift::ks`].
+    pub ks: f64,
+    /// As [`Drift::wasserstein`].
+    pub wasserstein: f64,
+    /// As [`Drift::z_of_mean`].
+    pub z_of_mean: f64,
+}
+
+/// As [`drift`], without the probability.
+///
+/// # Errors
+/// As [`drift`].
+pub fn effect(reference: &[f64], current: &[f64]) -> Result<Effect, DriftError> {
     let reference = sorted("reference", reference)?;
     let current = sorted("current", current)?;
     let edges = deciles_of(&reference);
     let (mean, deviation) = moments(&reference);
     let (ks, wasserstein) = distances(&reference, &current);
-    Ok(Drift {
+    Ok(Effect {
         psi: psi(&shares(&edges, &reference), &shares(&edges, &current)),
         ks,
-        ks_p_value: ks_p_value(reference.len(), current.len(), ks),
         wasserstein,
         z_of_mean: standardised(moments(&current).0 - mean, deviation),
     })

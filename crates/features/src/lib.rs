@@ -16,6 +16,9 @@ pub use context::{
     Context, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent, TickerContext,
 };
 pub use scaler::{SCALED_MAXIMUM, SCALED_MINIMUM, Scaler, ScalerFault};
-pub use schema::{CONTEXT_FEATURES, FEATURE_COUNT, FeatureSchema, FeatureVector};
+pub use schema::{
+    CLOCK_FEATURES, CONTEXT_FEATURES, DAILY_ECONOMY_FEATURES, FEATURE_COUNT, FeatureSchema,
+    FeatureVector, NEWS_FEATURES, SLOW_ECONOMY_FEATURES,
+};
 pub use stream::{FeatureStream, StreamError, WARM_UP_SESSIONS, fold};
 pub use window::{WINDOW, Window};

@@ -1,7 +1,5 @@
 use crate::{NEWS_HORIZON, NewsEvent, pending::Pending};
 
-pub(crate) const NEWS_FEATURES: usize = 4;
-
 const MICROSECONDS: i64 = 1_000_000;
 const MINUTE: f64 = (60 * MICROSECONDS) as f64;
 const DAY: i64 = 24 * 3_600 * MICROSECONDS;
@@ -58,7 +56,7 @@ impl News {
     /// Count, mean, faded sentiment and recency of what could be known by `now` (microseconds since 1970, never
     /// decreasing).
     #[inline]
-    pub(crate) fn at(&mut self, now: i64) -> [f32; NEWS_FEATURES] {
+    pub(crate) fn at(&mut self, now: i64) -> [f32; 4] {
         let mut changed = now >= self.changes_at;
         while let Some(story) = self.pending.due(now) {
             let place = self.recent.partition_point(|known| {
@@ -75,7 +73,7 @@ impl News {
             self.summarise(now);
         }
         let Some(summary) = &self.summary else {
-            return [0.0; NEWS_FEATURES];
+            return [0.0; 4];
         };
         let age = (now - summary.newest) as f64;
         let fading = (-age / HALF_LIFE).exp2();

@@ -7,11 +7,23 @@ use crate::WINDOW;
 /// Features per bar.
 pub const FEATURE_COUNT: usize = 40;
 
-/// Places of the features that are made of news and macro data; those before are made of bars.
-pub const CONTEXT_FEATURES: Range<usize> = 24..FEATURE_COUNT;
+/// Places of the features that follow from the calendar alone, whatever the market does.
+pub const CLOCK_FEATURES: Range<usize> = 17..24;
 
-/// One bar's features in the order of [`FeatureSchema::names`]: finite, scale-free where prices and
-/// volumes are concerned, not yet scaled to 0..1.
+/// Places of the features that are made of a ticker's news; those before are made of its bars.
+pub const NEWS_FEATURES: Range<usize> = 24..28;
+
+/// Places of the features that are made of economic figures published daily.
+pub const DAILY_ECONOMY_FEATURES: Range<usize> = 28..33;
+
+/// Places of the features that are made of economic figures published monthly and quarterly.
+pub const SLOW_ECONOMY_FEATURES: Range<usize> = 33..FEATURE_COUNT;
+
+/// Places of all features that are made of what is known beside the bars.
+pub const CONTEXT_FEATURES: Range<usize> = NEWS_FEATURES.start..FEATURE_COUNT;
+
+/// One bar's features in the order of [`FeatureSchema::names`]: finite, scale-free where prices and volumes are concerned,
+/// not yet scaled to 0..1.
 pub type FeatureVector = [f32; FEATURE_COUNT];
 
 /// Raised with every change of what a feature means; a change of the names changes the hash by itself.
@@ -116,5 +128,15 @@ mod tests {
     fn names_are_unique() {
         let unique: std::collections::HashSet<_> = NAMES.iter().collect();
         assert_eq!(unique.len(), FEATURE_COUNT);
+    }
+
+    #[test]
+    fn the_parts_are_where_they_are_said_to_be() {
+        assert_eq!(NAMES[CLOCK_FEATURES.start], "minutes_since_open");
+        assert_eq!(CLOCK_FEATURES.end, NEWS_FEATURES.start);
+        assert_eq!(NAMES[NEWS_FEATURES.start], "news_count");
+        assert_eq!(NAMES[DAILY_ECONOMY_FEATURES.start], "vix");
+        assert_eq!(NAMES[SLOW_ECONOMY_FEATURES.start], "fed_funds_rate");
+        assert_eq!(CONTEXT_FEATURES, 24..40);
     }
 }

@@ -133,6 +133,7 @@ fn manifest(kind: ModelKind, seed: u64, tflite: &[u8]) -> Manifest {
         kind,
         created_at: DateTime::<Utc>::UNIX_EPOCH,
         training_statistics: names.iter().map(statistics).collect(),
+        drift_reference_sha256: None,
         features: FeatureRecord {
             version: schema.version,
             names,

@@ -257,7 +257,7 @@ impl VendorError {
             Self::Server { .. } | Self::Unauthorised { .. } | Self::Truncated { .. } => {
                 "try again later".to_owned()
             }
-            Self::UnknownSymbol { .. } => "correct [universe] or [macro] in the settings".to_owned(),
+            Self::UnknownSymbol { .. } => "correct [universe] or [economy] in the settings".to_owned(),
             _ => return None,
         };
         Some(remedy)

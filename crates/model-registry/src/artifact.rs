@@ -16,6 +16,9 @@ pub const NETWORK_FILE: &str = "model.tflite";
 /// File name of the manifest in an artifact.
 pub const MANIFEST_FILE: &str = "model.json";
 
+/// File name of what drift is measured against, in an artifact.
+pub const DRIFT_REFERENCE_FILE: &str = "drift_reference.json";
+
 const ADVICE: &str = "copy the artifact again or train a new model";
 
 /// A trained model, read and checked.
@@ -40,7 +43,7 @@ pub fn checksum(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Writes a new artifact and gives its folder. The manifest's schema version and checksum are filled in.
+/// Writes a new artifact and gives its folder. The manifest's schema version and checksums are filled in.
 ///
 /// The folder appears whole or not at all, also when the power fails.
 ///
@@ -52,9 +55,32 @@ pub fn write_artifact(
     manifest: Manifest,
     tflite: &[u8],
 ) -> Result<PathBuf, RegistryError> {
+    write(models_dir, manifest, tflite, None)
+}
+
+/// As [`write_artifact`], with what drift is measured against, in a form that the registry need not know.
+///
+/// # Errors
+/// As [`write_artifact`].
+pub fn write_artifact_with_drift_reference(
+    models_dir: &Path,
+    manifest: Manifest,
+    tflite: &[u8],
+    drift_reference: &[u8],
+) -> Result<PathBuf, RegistryError> {
+    write(models_dir, manifest, tflite, Some(drift_reference))
+}
+
+fn write(
+    models_dir: &Path,
+    manifest: Manifest,
+    tflite: &[u8],
+    drift_reference: Option<&[u8]>,
+) -> Result<PathBuf, RegistryError> {
     let manifest = Manifest {
         schema_version: MANIFEST_SCHEMA_VERSION,
         tflite_sha256: checksum(tflite),
+        drift_reference_sha256: drift_reference.map(checksum),
         ..manifest
     };
     let target = artifact_dir(models_dir, manifest.kind, &manifest.model_id);
@@ -75,6 +101,9 @@ pub fn write_artifact(
         .map_err(|source| RegistryError::io("write", &target)(source.into()))?;
     files::write_synced(&temporary.path().join(NETWORK_FILE), tflite)?;
     files::write_synced(&temporary.path().join(MANIFEST_FILE), &json)?;
+    if let Some(bytes) = drift_reference {
+        files::write_synced(&temporary.path().join(DRIFT_REFERENCE_FILE), bytes)?;
+    }
     let dir = File::open(temporary.path())
         .map_err(RegistryError::io("open the folder", temporary.path()))?;
     files::share_like_any_file(&dir, temporary.path())?;
@@ -96,18 +125,37 @@ pub fn write_artifact(
 /// A [`RegistryError`] that names the file and what is wrong with it.
 pub fn read_artifact(dir: &Path) -> Result<Artifact, RegistryError> {
     let manifest = read_manifest(dir)?;
-    let network_path = dir.join(NETWORK_FILE);
-    let tflite = read(&network_path)?;
-    let found = checksum(&tflite);
-    if found != manifest.tflite_sha256 {
-        let expected = manifest.tflite_sha256;
-        return Err(RegistryError::Checksum {
-            path: network_path,
-            expected,
-            found,
-        });
-    }
+    let tflite = read_checked(&dir.join(NETWORK_FILE), &manifest.tflite_sha256)?;
     Ok(Artifact { manifest, tflite })
+}
+
+/// Reads what drift is measured against from an artifact's folder, and checks it; none if the model has none.
+///
+/// # Errors
+/// A [`RegistryError`] that names the file and what is wrong with it.
+pub fn read_drift_reference(
+    dir: &Path,
+    manifest: &Manifest,
+) -> Result<Option<Vec<u8>>, RegistryError> {
+    manifest
+        .drift_reference_sha256
+        .as_ref()
+        .map(|expected| read_checked(&dir.join(DRIFT_REFERENCE_FILE), expected))
+        .transpose()
+}
+
+fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, RegistryError> {
+    let bytes = read(path)?;
+    let found = checksum(&bytes);
+    if found == expected {
+        Ok(bytes)
+    } else {
+        Err(RegistryError::Checksum {
+            path: path.to_owned(),
+            expected: expected.to_owned(),
+            found,
+        })
+    }
 }
 
 /// Reads an artifact's manifest and checks it, all but the checksum of the network.

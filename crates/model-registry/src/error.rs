@@ -51,13 +51,13 @@ pub enum RegistryError {
         /// Version this program writes and reads.
         supported: u32,
     },
-    /// The network's bytes are not those that were written.
+    /// A file's bytes are not those that were written.
     #[error(
         "{} is corrupt or incomplete: its sha256 is {found}, model.json says {expected}; copy the artifact again or train a new model",
         path.display()
     )]
     Checksum {
-        /// The network's file.
+        /// The file.
         path: PathBuf,
         /// From the manifest.
         expected: String,

@@ -8,7 +8,8 @@ mod manifest;
 mod shelf;
 
 pub use artifact::{
-    Artifact, MANIFEST_FILE, NETWORK_FILE, artifact_dir, checksum, read_artifact, write_artifact,
+    Artifact, DRIFT_REFERENCE_FILE, MANIFEST_FILE, NETWORK_FILE, artifact_dir, checksum,
+    read_artifact, read_drift_reference, write_artifact, write_artifact_with_drift_reference,
 };
 pub use champions::{Champions, ChampionsFile, Change, KindRecord};
 pub use error::RegistryError;

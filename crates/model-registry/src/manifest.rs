@@ -2,8 +2,10 @@ use chrono::{DateTime, Utc};
 use domain::{ModelId, ModelKind};
 use serde::{Deserialize, Serialize};
 
+use crate::checksum;
+
 /// Version of [`Manifest`]'s form that this program writes and reads.
-pub const MANIFEST_SCHEMA_VERSION: u32 = 1;
+pub const MANIFEST_SCHEMA_VERSION: u32 = 2;
 
 /// All that is known of a trained model: `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +32,11 @@ pub struct Manifest {
     pub hyper_parameters: serde_json::Value,
     /// Which bars were used for what.
     pub ranges: Ranges,
-    /// The unscaled features on the training bars, in order; drift is measured against them.
+    /// The unscaled features on the training bars, in order.
     pub training_statistics: Vec<FeatureStatistics>,
+    /// sha256 of `drift_reference.json`, what drift is measured against at the same time of day; none for a model whose
+    /// drift nobody can measure. Filled in when the artifact is written.
+    pub drift_reference_sha256: Option<String>,
     /// Figures on held-out bars beside their baselines.
     pub metrics: serde_json::Value,
     /// Seed of the training.
@@ -102,6 +107,13 @@ pub struct FeatureStatistics {
 }
 
 impl Manifest {
+    /// Names the settings of the labels: models of equal ones can be compared, and share what came of their bars. sha256
+    /// of the settings as JSON with sorted keys, lower-case hexadecimal.
+    pub fn label_settings(&self) -> String {
+        // serde_json sorts the keys of an object.
+        checksum(self.labels.to_string().as_bytes())
+    }
+
     /// What in the manifest contradicts what, if anything.
     pub(crate) fn contradiction(&self) -> Option<String> {
         let features = self.features.names.len();

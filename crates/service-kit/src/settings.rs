@@ -50,7 +50,7 @@ pub enum SettingsError {
 }
 
 /// All sections of the settings file. Each is read by those it concerns.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 13] = [
     "universe",
     "ingest",
     "quality",
@@ -61,7 +61,9 @@ const SECTIONS: [&str; 11] = [
     "training",
     "policy",
     "evaluation",
+    "nightly",
     "api",
+    "drift",
 ];
 
 /// Path of the settings file: `TANDEM_CONFIG`, else `config/tandem.toml`.
@@ -78,6 +80,11 @@ pub fn models_dir() -> PathBuf {
 /// serves every market.
 pub fn sentiment_dir() -> PathBuf {
     path_from("TANDEM_SENTIMENT_DIR", "models/sentiment")
+}
+
+/// Folder of the nights' logs and reports: `TANDEM_NIGHTS_DIR`, else `nights`.
+pub fn nights_dir() -> PathBuf {
+    path_from("TANDEM_NIGHTS_DIR", "nights")
 }
 
 /// Path of the champions' file: `TANDEM_MODEL_CONFIG`, else `config/model_config.json`.

@@ -75,8 +75,8 @@ pub use timescale::{
     RetentionSettings, TimescaleState, apply_retention, convert_to_hypertables, timescale_state,
 };
 pub use validation::{
-    ValidationPrediction, ValidationReport, Verdict, count_trials, recent_validation_reports,
-    store_validation_predictions, store_validation_report, validation_predictions,
-    validation_reports_of_run,
+    ValidationPrediction, ValidationReport, ValidationVerdict, count_trials,
+    recent_validation_reports, store_validation_predictions, store_validation_report,
+    validation_predictions, validation_reports_of_run,
 };
 pub use vendor_usage::{requests_spent, spend_request};

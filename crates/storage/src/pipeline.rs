@@ -185,15 +185,20 @@ impl NightLock {
             .map_err(failed("keep the lock of the night"))
     }
 
-    /// Gives the lock back, without waiting for the database to notice that the connection is gone.
+    /// Gives the lock back at once; with a lost connection the database does so when it notices.
     ///
     /// # Errors
     /// When the connection was lost; the lock is gone then too.
-    pub async fn release(self) -> Result<(), StorageError> {
-        self.connection
-            .close()
-            .await
-            .map_err(failed("give the lock of the night back"))
+    pub async fn release(mut self) -> Result<(), StorageError> {
+        let error = || failed("give the lock of the night back");
+        sqlx::query_scalar!(
+            r#"select pg_advisory_unlock($1) as "released!""#,
+            NIGHT_LOCK
+        )
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(error())?;
+        self.connection.close().await.map_err(error())
     }
 }
 
@@ -303,7 +308,8 @@ pub async fn begin_run(
     Ok(run)
 }
 
-/// Makes a run that is over unfinished again, with these steps to be done anew; [`begin_run`] then resumes it.
+/// Makes a run that is over unfinished again, with these steps to be done anew for all tickers; [`begin_run`] then
+/// resumes it.
 ///
 /// # Errors
 /// Nothing is written when the database is lost.
@@ -322,17 +328,19 @@ pub async fn reopen_run(
     .execute(&mut *transaction)
     .await
     .map_err(error())?;
+    let steps: Vec<String> = steps.iter().map(|step| (*step).to_owned()).collect();
     sqlx::query!(
-        r#"
-        update pipeline_step
-        set state = 'PENDING'
-        where pipeline_run_id = $1 and ticker = '' and step = any($2)
-        "#,
+        "delete from pipeline_step where pipeline_run_id = $1 and ticker <> '' and step = any($2)",
         run_id,
-        &steps
-            .iter()
-            .map(|step| (*step).to_owned())
-            .collect::<Vec<_>>(),
+        &steps,
+    )
+    .execute(&mut *transaction)
+    .await
+    .map_err(error())?;
+    sqlx::query!(
+        "update pipeline_step set state = 'PENDING' where pipeline_run_id = $1 and step = any($2)",
+        run_id,
+        &steps,
     )
     .execute(&mut *transaction)
     .await
@@ -451,7 +459,7 @@ pub async fn record_step_ticker(
             coalesce(
                 (select place from pipeline_step where pipeline_run_id = $1 and step = $2 and ticker = ''), 0
             ),
-            $4, case when $5 then 1 else 0 end, $7, case when $5 then $7 end, $6
+            $4, case when $5 then 1 else 0 end, $7::timestamptz, case when $5 then $7::timestamptz end, $6
         on conflict (pipeline_run_id, step, ticker) do update set
             state = excluded.state,
             attempts = stored.attempts + excluded.attempts,

@@ -68,7 +68,7 @@ pub(crate) async fn set_up(executor: impl PgExecutor<'_>) -> Result<(), StorageE
 
 /// Makes hypertables of all tables that are to be, however full, and sets up what follows from it.
 ///
-/// For a person to start: whoever reads or writes a table waits until it is rewritten, about 15 s for a million bars.
+/// For a person to start: whoever reads or writes a table waits until it is rewritten, about 4 s for a million bars.
 /// It happens in one transaction, so that nothing is lost or half done if it is interrupted.
 ///
 /// # Errors

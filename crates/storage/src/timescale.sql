@@ -23,16 +23,24 @@ begin
             return;
         end if;
     exception
-        -- Not every role may look, and the extension itself says so when it is not loaded.
+        -- Not every role may look. This setting comes with the library.
         when insufficient_privilege then
-            if not exists (select from pg_extension where extname = 'timescaledb') then
+            if current_setting('timescaledb.max_background_workers', true) is null then
                 return;
             end if;
     end;
     -- Services that start together take turns. The number is arbitrary and only has to be the same.
     perform pg_advisory_xact_lock(7265018253);
     if not exists (select from pg_extension where extname = 'timescaledb') then
-        create extension timescaledb;
+        begin
+            create extension timescaledb;
+        exception
+            when insufficient_privilege then
+                raise warning 'TimescaleDB is loaded and not used: % may not set it up. Have an administrator run '
+                    '"create extension timescaledb" in this database',
+                    current_user;
+                return;
+        end;
     end if;
 
     foreach target in array array['price_data', 'prediction', 'recommendation']::regclass[] loop

@@ -133,24 +133,27 @@ pub async fn validation_predictions(
         .collect()
 }
 
-/// How a comparison ended.
+/// How a comparison ended for the challenger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum ValidationVerdict {
     /// There was no champion that could be used.
     First,
-    /// The challenger was promoted, or would have been in a dry run.
-    ChallengerWins,
-    /// The challenger is not proved to be better.
-    ChampionStays,
+    /// It was promoted, or would have been in a dry run.
+    Wins,
+    /// It is not better.
+    DoesNotWin,
+    /// It may be better by luck: it waits for more unseen days.
+    CannotTell,
     /// The two could not be compared.
     Refused,
 }
 
-impl Verdict {
-    const ALL: [Self; 4] = [
+impl ValidationVerdict {
+    const ALL: [Self; 5] = [
         Self::First,
-        Self::ChallengerWins,
-        Self::ChampionStays,
+        Self::Wins,
+        Self::DoesNotWin,
+        Self::CannotTell,
         Self::Refused,
     ];
 
@@ -158,8 +161,9 @@ impl Verdict {
     pub const fn name(self) -> &'static str {
         match self {
             Self::First => "first",
-            Self::ChallengerWins => "challenger_wins",
-            Self::ChampionStays => "champion_stays",
+            Self::Wins => "wins",
+            Self::DoesNotWin => "does_not_win",
+            Self::CannotTell => "cannot_tell",
             Self::Refused => "refused",
         }
     }
@@ -179,7 +183,7 @@ pub struct ValidationReport {
     /// The model that wants its place.
     pub challenger: ModelId,
     /// How it ended.
-    pub verdict: Verdict,
+    pub verdict: ValidationVerdict,
     /// All figures, as the validator writes them.
     pub report: serde_json::Value,
     /// When it was made, UTC, market clock.
@@ -317,7 +321,7 @@ impl ReportRow {
             kind: self.kind.parse().map_err(corrupt(action, &self.kind))?,
             champion: self.champion_id.map(model).transpose()?,
             challenger: model(self.challenger_id)?,
-            verdict: Verdict::ALL
+            verdict: ValidationVerdict::ALL
                 .into_iter()
                 .find(|known| known.name() == self.verdict)
                 .ok_or_else(|| corrupt(action, &self.verdict)(UnknownVerdict))?,
@@ -335,7 +339,7 @@ pub(crate) fn read_class(action: &'static str, text: &str) -> Result<Class, Stor
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("expected first, challenger_wins, champion_stays or refused")]
+#[error("expected first, wins, does_not_win, cannot_tell or refused")]
 struct UnknownVerdict;
 
 #[derive(Debug, thiserror::Error)]

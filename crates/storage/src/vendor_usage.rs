@@ -21,6 +21,7 @@ pub async fn spend_request(
     allowance: Option<u32>,
 ) -> Result<Option<u32>, StorageError> {
     let action = "count a request to a vendor";
+    let allowance = allowance.map(i64::from);
     let spent = sqlx::query_scalar!(
         r#"
         insert into vendor_usage as stored (vendor, day, requests)
@@ -32,7 +33,7 @@ pub async fn spend_request(
         "#,
         vendor,
         day,
-        allowance.map(i64::from),
+        allowance as Option<i64>,
     )
     .fetch_optional(executor)
     .await

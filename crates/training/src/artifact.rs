@@ -1,13 +1,17 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use domain::{Class, ModelId};
+use domain::{Class, ModelId, Probabilities};
 use features::{FeatureSchema, WINDOW};
 use model_registry::{
-    FeatureRecord, MANIFEST_SCHEMA_VERSION, Manifest, ScalerRecord, checksum, write_artifact,
+    FeatureRecord, MANIFEST_SCHEMA_VERSION, Manifest, ScalerRecord, checksum,
+    write_artifact_with_drift_reference,
 };
 
-use crate::{Dataset, Trained, TrainingError, export};
+use crate::{Dataset, Part, Trained, TrainingError, export};
+
+/// Windows of the calibration part that show how sure the network is of itself.
+const CONFIDENCE_WINDOWS: usize = 1_000;
 
 /// Exports a trained network and writes its artifact `<models_dir>/<kind>/<model_id>/`. The id is made of the kind,
 /// `created_at` and the beginning of the network's checksum.
@@ -67,18 +71,32 @@ pub fn write_model(
             .map_err(|error| describe(error.into()))?,
         ranges: *dataset.ranges(),
         training_statistics: dataset.statistics().to_vec(),
+        drift_reference_sha256: None,
         metrics: metrics.into(),
         seed: trained.settings.seed,
         data_fingerprint: dataset.fingerprint().to_owned(),
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         tflite_sha256: sum,
     };
-    write_artifact(models_dir, manifest.clone(), &tflite).map_err(|source| {
-        TrainingError::Artifact {
+    let (windows, _) = dataset.windows(Part::Calibration, CONFIDENCE_WINDOWS);
+    let said = trained
+        .predict(&windows)
+        .map_err(|error| describe(error.into()))?;
+    let confidence = said
+        .into_iter()
+        .map(Probabilities::top)
+        .map(|(_, most)| most);
+    let drift_reference = serde_json::to_vec(&dataset.drift_reference(confidence.collect()))
+        .map_err(|error| describe(error.into()))?;
+    let written = Manifest {
+        drift_reference_sha256: Some(checksum(&drift_reference)),
+        ..manifest
+    };
+    write_artifact_with_drift_reference(models_dir, written.clone(), &tflite, &drift_reference)
+        .map_err(|source| TrainingError::Artifact {
             kind,
             models_dir: models_dir.to_owned(),
             source,
-        }
-    })?;
-    Ok(manifest)
+        })?;
+    Ok(written)
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use calendar::Calendar;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use domain::{Bar, Class, Ticker};
+use evaluation::{DriftReference, LastClose, TimesOfDay};
 use features::{
     Context, FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector, NewsEvent, Scaler,
     TickerContext, WARM_UP_SESSIONS, WINDOW,
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     TrainingError, TrainingSettings, scaling,
     split::{Span, split},
+    statistics,
 };
 
 /// Fewest sessions with labelled windows: two to train on, one for early stopping, one for calibration.
@@ -34,6 +36,8 @@ pub struct Dataset {
     class_counts: [usize; 3],
     scaler: Scaler,
     statistics: Vec<FeatureStatistics>,
+    times_of_day: Option<TimesOfDay>,
+    closes: Vec<LastClose>,
     ranges: Ranges,
     fingerprint: String,
     barriers: BarrierSettings,
@@ -124,19 +128,25 @@ impl Dataset {
         }
         let embargo = settings.embargo_bars.max(barriers.horizon);
         let (early_stopping, calibration) = boundaries(&series, settings, calendar)?;
-        Self::from_series(
+        let dataset = Self::from_series(
             &series,
             [early_stopping, calibration],
             TimeDelta::minutes(embargo as i64),
+            settings,
             hexadecimal(&fingerprint.finalize()),
             barriers.clone(),
-        )
+        )?;
+        Ok(Self {
+            closes: statistics::last_closes(bars),
+            ..dataset
+        })
     }
 
     fn from_series(
         series: &[Series],
         [early_stopping, calibration]: [DateTime<Utc>; 2],
         embargo: TimeDelta,
+        settings: &TrainingSettings,
         fingerprint: String,
         barriers: BarrierSettings,
     ) -> Result<Self, TrainingError> {
@@ -202,18 +212,24 @@ impl Dataset {
             pick(&parts.calibration),
         );
 
-        let known: Vec<&FeatureVector> = series
-            .iter()
-            .flat_map(|series| &series.rows)
-            .filter(|row| row.bar_start < early_stopping)
-            .map(|row| &row.features)
-            .collect();
-        let scaler = scaling::fit_scaler(&known)?;
+        let rows = || {
+            let rows = series.iter().flat_map(|series| &series.rows);
+            rows.filter(|row| row.bar_start < early_stopping)
+        };
+        let shown =
+            scaling::shown_features(rows().map(|row| (row.bar_start, &row.features)), settings);
+        let known: Vec<&FeatureVector> = rows().map(|row| &row.features).collect();
+        let scaler = scaling::fit_scaler(&known, &shown)?;
         let scaled = series.iter().map(|series| series.scaled(&scaler)).collect();
         Ok(Self {
             scaled,
             class_counts,
             statistics: scaling::statistics(&known),
+            times_of_day: statistics::times_of_day(
+                rows().map(|row| (row.bar_start, &row.features)),
+                calendar::nyse(),
+            ),
+            closes: Vec::new(),
             ranges: Ranges {
                 training: range(&training),
                 early_stopping: range(&early),
@@ -236,6 +252,17 @@ impl Dataset {
     /// Unscaled features of the training part, for drift.
     pub fn statistics(&self) -> &[FeatureStatistics] {
         &self.statistics
+    }
+
+    /// What drift is measured against, with the probabilities that a network gives to its most probable class.
+    pub(crate) fn drift_reference(&self, mut confidence: Vec<f32>) -> DriftReference {
+        confidence.sort_by(f32::total_cmp);
+        DriftReference {
+            features: self.times_of_day.clone(),
+            class_shares: self.prior(),
+            confidence,
+            closes: self.closes.clone(),
+        }
     }
 
     /// Which stretch of time was used for what, UTC.
@@ -529,14 +556,20 @@ pub(crate) mod tests {
             })
             .collect();
         let boundaries = [at(minutes * 6 / 10), at(minutes * 8 / 10)];
-        let settings = BarrierSettings::default();
+        // The noise of all features is to be learned from.
+        let settings = TrainingSettings {
+            news_sessions: 0,
+            economy_sessions: 0,
+            ..TrainingSettings::default()
+        };
         let embargo = TimeDelta::minutes(30);
         Dataset::from_series(
             &[Series { rows, samples }],
             boundaries,
             embargo,
+            &settings,
             String::new(),
-            settings,
+            BarrierSettings::default(),
         )
     }
 

@@ -12,6 +12,7 @@ mod networks;
 mod scaling;
 mod settings;
 mod split;
+mod statistics;
 
 pub use artifact::write_model;
 pub use calibration::EvidenceScales;

@@ -1,12 +1,18 @@
 //! The min-max scaler and the statistics that drift is measured against, both from training rows only.
 
-use features::{CONTEXT_FEATURES, FEATURE_COUNT, FeatureSchema, FeatureVector, Scaler};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use features::{
+    CONTEXT_FEATURES, DAILY_ECONOMY_FEATURES, FEATURE_COUNT, FeatureSchema, FeatureVector,
+    NEWS_FEATURES, SLOW_ECONOMY_FEATURES, Scaler,
+};
 use linfa::{DatasetBase, traits::Fit};
 use linfa_preprocessing::linear_scaling::LinearScaler;
 use model_registry::FeatureStatistics;
 use ndarray::Array2;
 
-use crate::TrainingError;
+use crate::{TrainingError, TrainingSettings};
 
 /// Shares of the rows below and above which a value counts as an outlier.
 const OUTLIERS: [f64; 2] = [0.005, 0.995];
@@ -15,12 +21,15 @@ const OUTLIERS: [f64; 2] = [0.005, 0.995];
 /// minute would squash everything else into a sliver. A feature whose percentiles coincide (a rare event) keeps its
 /// outliers.
 ///
-/// A feature of news or economy may be constant: a month may pass without a story, and policy rates stay for months.
-/// Nothing can be learned from it, so it gets the range 0, which the scaler maps to 0 whatever comes later. One of the
-/// bars is never constant unless they are broken.
-pub(crate) fn fit_scaler(rows: &[&FeatureVector]) -> Result<Scaler, TrainingError> {
+/// Features of news or economy where `shown` is false, and those that are constant (policy rates stay for months), get
+/// the range 0, which the scaler maps to 0 whatever comes later: nothing was learned of them. A feature of the bars is
+/// never constant unless they are broken.
+pub(crate) fn fit_scaler(
+    rows: &[&FeatureVector],
+    shown: &[bool; FEATURE_COUNT],
+) -> Result<Scaler, TrainingError> {
     let mut records = Array2::zeros((rows.len(), FEATURE_COUNT));
-    let mut constant = [false; FEATURE_COUNT];
+    let mut silent = shown.map(|shown| !shown);
     for (feature, name) in FeatureSchema::current().names.iter().enumerate() {
         let sorted = sorted_column(rows, feature);
         let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else {
@@ -30,7 +39,7 @@ pub(crate) fn fit_scaler(rows: &[&FeatureVector]) -> Result<Scaler, TrainingErro
             if !CONTEXT_FEATURES.contains(&feature) {
                 return Err(TrainingError::ConstantFeature { name, value: least });
             }
-            constant[feature] = true;
+            silent[feature] = true;
         }
         let [low, high] = OUTLIERS.map(|share| quantile(&sorted, share));
         let (low, high) = if low < high {
@@ -50,9 +59,39 @@ pub(crate) fn fit_scaler(rows: &[&FeatureVector]) -> Result<Scaler, TrainingErro
         range: scaler
             .scales()
             .iter()
-            .zip(constant)
-            .map(|(scale, constant)| if constant { 0.0 } else { 1.0 / scale })
+            .zip(silent)
+            .map(|(scale, silent)| if silent { 0.0 } else { 1.0 / scale })
             .collect(),
+    })
+}
+
+/// Which features the networks are shown: those of news and economy only where enough sessions have something to say,
+/// see [`TrainingSettings::news_sessions`] and [`TrainingSettings::economy_sessions`].
+pub(crate) fn shown_features<'a>(
+    rows: impl Iterator<Item = (DateTime<Utc>, &'a FeatureVector)>,
+    settings: &TrainingSettings,
+) -> [bool; FEATURE_COUNT] {
+    let mut sessions: BTreeMap<NaiveDate, [bool; FEATURE_COUNT]> = BTreeMap::new();
+    for (bar_start, features) in rows {
+        // A session's bars share their date in UTC.
+        let spoken = sessions
+            .entry(bar_start.date_naive())
+            .or_insert([false; FEATURE_COUNT]);
+        for (spoken, value) in spoken.iter_mut().zip(features) {
+            *spoken |= *value != 0.0;
+        }
+    }
+    std::array::from_fn(|feature| {
+        let needed = if DAILY_ECONOMY_FEATURES.contains(&feature) {
+            settings.economy_sessions
+        } else if SLOW_ECONOMY_FEATURES.contains(&feature) {
+            4 * settings.economy_sessions
+        } else if NEWS_FEATURES.contains(&feature) {
+            settings.news_sessions
+        } else {
+            0
+        };
+        sessions.values().filter(|spoken| spoken[feature]).count() >= needed
     })
 }
 
@@ -105,6 +144,8 @@ fn quantile(sorted: &[f32], share: f64) -> f32 {
 mod tests {
     use super::*;
 
+    const ALL: [bool; FEATURE_COUNT] = [true; FEATURE_COUNT];
+
     fn rows(values: impl Fn(usize) -> f32) -> Vec<FeatureVector> {
         (0..1_001)
             .map(|row| std::array::from_fn(|feature| values(row) + feature as f32))
@@ -115,7 +156,7 @@ mod tests {
     fn an_outlier_does_not_squash_the_rest() {
         let rows = rows(|row| if row == 500 { 1e6 } else { row as f32 });
         let rows: Vec<&FeatureVector> = rows.iter().collect();
-        let scaler = fit_scaler(&rows).unwrap();
+        let scaler = fit_scaler(&rows, &ALL).unwrap();
         assert!(
             (scaler.minimum[0] - 5.0).abs() < 1.0,
             "{}",
@@ -128,10 +169,10 @@ mod tests {
     fn a_rare_event_keeps_its_range_and_a_constant_is_refused() {
         let rare = rows(|row| if row == 500 { 2.0 } else { 0.0 });
         let rare: Vec<&FeatureVector> = rare.iter().collect();
-        assert_eq!(fit_scaler(&rare).unwrap().range[0], 2.0);
+        assert_eq!(fit_scaler(&rare, &ALL).unwrap().range[0], 2.0);
         let constant = rows(|_| 3.0);
         let constant: Vec<&FeatureVector> = constant.iter().collect();
-        let error = fit_scaler(&constant).unwrap_err().to_string();
+        let error = fit_scaler(&constant, &ALL).unwrap_err().to_string();
         assert!(
             error.contains(FeatureSchema::current().names[0]) && error.contains("is 3 in"),
             "{error}"
@@ -143,7 +184,7 @@ mod tests {
         let level = CONTEXT_FEATURES.start + 9;
         let mut rows = rows(|row| row as f32);
         rows.iter_mut().for_each(|row| row[level] = 4.33);
-        let scaler = fit_scaler(&rows.iter().collect::<Vec<_>>()).unwrap();
+        let scaler = fit_scaler(&rows.iter().collect::<Vec<_>>(), &ALL).unwrap();
         scaler.check().unwrap();
         let mut scaled = [0.0; FEATURE_COUNT];
         for later in [4.33, 4.08, 0.0, 20.0] {
@@ -153,6 +194,40 @@ mod tests {
             assert_eq!(scaled[level], 0.0);
             assert!((scaled[0] - 0.7).abs() < 0.01);
         }
+    }
+
+    #[test]
+    fn the_networks_are_shown_what_enough_sessions_speak_of() {
+        let settings = TrainingSettings {
+            news_sessions: 5,
+            economy_sessions: 8,
+            ..TrainingSettings::default()
+        };
+        let start: DateTime<Utc> = "2018-01-02T15:00:00Z".parse().unwrap();
+        let shown = |sessions: i64| {
+            let mut silent = [1.0; FEATURE_COUNT];
+            silent[NEWS_FEATURES.start] = 0.0;
+            // A stock with news beside one without, and as many days without any.
+            let rows: Vec<_> = (0..sessions)
+                .flat_map(|day| {
+                    [
+                        (day, [1.0; FEATURE_COUNT]),
+                        (day, silent),
+                        (day + 100, silent),
+                    ]
+                })
+                .map(|(day, features)| (start + chrono::TimeDelta::days(day), features))
+                .collect();
+            let rows = rows.iter().map(|(at, features)| (*at, features));
+            let shown = shown_features(rows, &settings);
+            assert!(shown[..NEWS_FEATURES.start].iter().all(|shown| *shown));
+            [NEWS_FEATURES, DAILY_ECONOMY_FEATURES, SLOW_ECONOMY_FEATURES]
+                .map(|features| shown[features.start])
+        };
+        assert_eq!(shown(3), [false, false, false]);
+        assert_eq!(shown(4), [false, true, false]);
+        assert_eq!(shown(5), [true, true, false]);
+        assert_eq!(shown(16), [true, true, true]);
     }
 
     #[test]

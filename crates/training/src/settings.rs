@@ -12,6 +12,12 @@ pub struct TrainingSettings {
     pub validation_fraction: f64,
     /// Bars left out after each boundary of the split; at least the labels' horizon is used.
     pub embargo_bars: usize,
+    /// Sessions of the training part that must have news before the networks are shown any.
+    pub news_sessions: usize,
+    /// Sessions of the training part that must know economic figures published daily before the networks are shown
+    /// any; four times as many for those published monthly. A figure is the same for all stocks and all minutes of a
+    /// day: of few days the networks learn the date, and are worse on later ones.
+    pub economy_sessions: usize,
     /// Windows per step, 8..=4096.
     pub batch_size: usize,
     /// Largest number of passes, each followed by a look at the early-stopping part, 1..=1000.
@@ -66,6 +72,8 @@ impl Default for TrainingSettings {
             seed: 20_180_216,
             validation_fraction: 0.25,
             embargo_bars: 30,
+            news_sessions: 5,
+            economy_sessions: 60,
             batch_size: 256,
             epochs: 24,
             windows_per_epoch: 32_768,

@@ -8,7 +8,10 @@ import { RecentList } from '@/features/analysis/recent-list'
 import { IntervalPicker } from '@/features/chart/interval-picker'
 import { INTERVALS } from '@/features/chart/intervals'
 import { PriceChart } from '@/features/chart/price-chart'
+import { QualityNotice } from '@/features/data-quality/quality-notice'
+import { EconomyStrip } from '@/features/economy/economy-strip'
 import { useLive } from '@/features/live/use-live'
+import { NewsCard } from '@/features/news/news-card'
 import { ConnectionBadge } from '@/features/status/connection-badge'
 import { MarketClock } from '@/features/status/market-clock'
 import { Notices } from '@/features/status/notices'
@@ -22,6 +25,7 @@ import type { EpochMs, Status } from '@/lib/wire'
 
 import styles from './dashboard.module.css'
 import { Logo } from './logo'
+import { SidePanel } from './side-panel'
 import { useChoice } from './use-choice'
 import { useKeyboard } from './use-keyboard'
 
@@ -113,37 +117,40 @@ export function Dashboard() {
           {status?.phase === 'running' && <p className={styles.state}>{status.message}</p>}
         </div>
         <article className={styles.detail} aria-label={stock ? `${stock.ticker} in detail` : 'Detail'}>
-          <div className={styles.detailHeader} ref={detailRef}>
-            {stock ? <StockTitle stock={stock} /> : <h2 className={styles.ticker}>…</h2>}
-            <span className={styles.spacer} />
-            <div className={styles.stepper}>
-              <button
-                type="button"
-                className="button"
-                aria-label="Previous ticker"
-                onClick={() => {
-                  step(-1)
+          <div className={styles.detailTop} ref={detailRef}>
+            <div className={styles.detailHeader}>
+              {stock ? <StockTitle stock={stock} /> : <h2 className={styles.ticker}>…</h2>}
+              <span className={styles.spacer} />
+              <div className={styles.stepper}>
+                <button
+                  type="button"
+                  className="button"
+                  aria-label="Previous ticker"
+                  onClick={() => {
+                    step(-1)
+                  }}
+                >
+                  ‹
+                </button>
+                <button
+                  type="button"
+                  className="button"
+                  aria-label="Next ticker"
+                  onClick={() => {
+                    step(1)
+                  }}
+                >
+                  ›
+                </button>
+              </div>
+              <IntervalPicker
+                value={interval}
+                onChange={(chosen) => {
+                  choose({ ticker, interval: chosen })
                 }}
-              >
-                ‹
-              </button>
-              <button
-                type="button"
-                className="button"
-                aria-label="Next ticker"
-                onClick={() => {
-                  step(1)
-                }}
-              >
-                ›
-              </button>
+              />
             </div>
-            <IntervalPicker
-              value={interval}
-              onChange={(chosen) => {
-                choose({ ticker, interval: chosen })
-              }}
-            />
+            {ticker !== null && <QualityNotice ticker={ticker} snapshots={snapshots} />}
           </div>
           <div className={styles.chart}>
             {ticker !== null && (
@@ -171,10 +178,23 @@ export function Dashboard() {
               loading={predictions.state === 'loading'}
             />
             <ModelsCard verdict={verdict} loading={predictions.state === 'loading'} />
-            <RecentList verdicts={predictions.verdicts} state={predictions.state} message={predictions.message} />
+            <SidePanel
+              news={(title) => <NewsCard ticker={ticker} snapshots={snapshots} title={title} />}
+              recent={(title) => (
+                <RecentList
+                  verdicts={predictions.verdicts}
+                  state={predictions.state}
+                  message={predictions.message}
+                  title={title}
+                />
+              )}
+            />
           </div>
         </article>
       </main>
+      <div className={styles.economy}>
+        <EconomyStrip snapshots={snapshots} />
+      </div>
       <footer className={styles.footer}>
         <p data-testid="disclaimer">{live.disclaimer ?? DISCLAIMER}</p>
         <p className={styles.keys} aria-hidden="true">

@@ -1,4 +1,4 @@
-import type { Action, EpochMs, Recommendation } from './wire'
+import type { Action, EpochMs, IsoDay, Recommendation } from './wire'
 
 /** Numbers and times as people read them. Every time is New York's. */
 
@@ -32,6 +32,10 @@ export const formatMonth = formatter({ month: 'short', year: 'numeric' })
 export const formatYear = formatter({ year: 'numeric' })
 /** `Mon 26 Mar 2018, 09:31` */
 export const formatDateTime = formatter({ ...clock, weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' })
+/** `26 Mar` */
+export const formatDayMonth = formatter({ day: 'numeric', month: 'short' })
+/** A moment of that day in New York, for the formats above. */
+export const momentOfDay = (day: IsoDay): EpochMs => Date.parse(`${day}T16:00:00Z`)
 const isoDay = new Intl.DateTimeFormat('en-CA', { timeZone: NEW_YORK })
 /** `2018-03-26`: whether two moments share a New York day. */
 export const newYorkDay = (time: EpochMs): string => isoDay.format(time)
@@ -42,7 +46,8 @@ export function formatPrice(value: number | null): string {
   return (value < 1 ? price4 : price2).format(value)
 }
 
-function signed(value: number, text: string): string {
+/** `+0.10`, `−453`: the text is that of the absolute value. */
+export function signed(value: number, text: string): string {
   if (value > 0) return `+${text}`
   return value < 0 ? `${MINUS}${text}` : text
 }

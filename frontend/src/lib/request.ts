@@ -1,5 +1,7 @@
 import { z } from 'zod/mini'
 
+import { readRows } from './wire'
+
 const envelopeSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
 /** A request that was answered with an error, or not at all. The message is for people. */
@@ -49,4 +51,11 @@ export async function getJson<T extends z.ZodMiniType>(
   const result = z.safeParse(schema, body)
   if (!result.success) throw new RequestError('The api sent an answer of an unexpected shape.', 'malformed')
   return result.data
+}
+
+/** The rows that can be used; the others are named on the console. */
+export function usableRows<T extends z.ZodMiniType>(schema: T, data: unknown[], what: string): z.infer<T>[] {
+  const { rows, faults } = readRows(schema, data, what)
+  if (faults.length > 0) console.warn('unreadable from the api:', faults.slice(0, 3).join('; '))
+  return rows
 }

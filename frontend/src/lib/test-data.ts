@@ -1,4 +1,4 @@
-import type { Action, Verdict } from './wire'
+import type { Action, Story, Verdict } from './wire'
 
 /** Wire-shaped samples for the unit tests. */
 
@@ -69,6 +69,34 @@ export const wirePrice = {
   change: 0.6,
   change_percent: 6,
   bar: null,
+}
+
+export const wireStory = {
+  title: 'Apple beats <b>expectations</b>',
+  summary: null,
+  publisher: 'Newswire',
+  url: 'https://news.example/apple',
+  published_at: '2018-03-26T13:20:00Z',
+  first_seen_at: '2018-03-26T13:31:00Z',
+  available_at: '2018-03-26T13:31:02Z',
+  sources: ['yahoo', 'finnhub'],
+  tickers: ['AAPL'],
+  sentiment: { model: 'lexicon-1', negative: 0.1, neutral: 0.2, positive: 0.7, score: 0.6 },
+}
+
+export const wireSeries = {
+  series: 'UNRATE',
+  period: '2018-02-01',
+  value: 4.1,
+  available_at: '2018-03-10T05:00:00Z',
+  previous_period: '2018-01-01',
+  change: 0,
+}
+
+/** A story that was first seen in the nth minute after the open. */
+export function storyAt(minute: number, fields: Partial<Story> = {}): Story {
+  const first_seen_at = OPEN_TIME + minute * MINUTE_MS
+  return { ...wireStory, published_at: first_seen_at, first_seen_at, ...fields }
 }
 
 /** A verdict of the nth minute after the open. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { wireAnalysis, wirePrice, wireSnapshot, wireStatus, wireStock } from './test-data'
-import { readMessage } from './wire'
+import { wireAnalysis, wirePrice, wireSeries, wireSnapshot, wireStatus, wireStock, wireStory } from './test-data'
+import { findingSchema, gapSchema, readMessage, readRows, seriesSchema, storySchema } from './wire'
 
 const read = (message: unknown) => readMessage(JSON.stringify(message))
 
@@ -65,5 +65,39 @@ describe('readMessage', () => {
     const { value, faults } = readMessage(text)
     expect(value).toBeNull()
     expect(faults).toHaveLength(1)
+  })
+})
+
+describe('readRows', () => {
+  it('reads stories, read by a model or not', () => {
+    const { rows, faults } = readRows(storySchema, [wireStory, { ...wireStory, sentiment: null, publisher: null }], 's')
+    expect(faults).toEqual([])
+    expect(rows[0]).toMatchObject({ first_seen_at: Date.parse(wireStory.first_seen_at), url: wireStory.url })
+    expect(rows[1]).toMatchObject({ sentiment: null, publisher: null })
+  })
+
+  it.each([
+    ['https://news.example/a?b=c', true],
+    ['HTTP://news.example', true],
+    ['javascript:alert(1)', false],
+    [' javascript:alert(1)', false],
+    ['data:text/html,x', false],
+    ['//news.example/a', false],
+    ['/stocks', false],
+    ['', false],
+  ])('takes %j for an address of the web: %j', (url, isOne) => {
+    const { rows } = readRows(storySchema, [{ ...wireStory, url }], 'story')
+    expect(rows[0]?.url).toBe(isOne ? url : null)
+  })
+
+  it('reads series, gaps and findings, and leaves out what is malformed', () => {
+    const gap = { start: wireStory.published_at, end: wireStory.first_seen_at, reason: 'stopped', expected_bars: 11 }
+    const finding = { session: '2018-03-26', check: 'daily_volume', observed: 2, expected: 1, detail: 'double' }
+    expect(readRows(seriesSchema, [wireSeries, { ...wireSeries, period: 'March' }], 'series').rows).toHaveLength(1)
+    expect(readRows(gapSchema, [{ ...gap, attempts: 0 }, gap], 'gap').rows).toHaveLength(1)
+    expect(readRows(findingSchema, [finding, { ...finding, observed: null }], 'finding')).toMatchObject({
+      rows: [finding],
+      faults: [expect.stringContaining('finding 1: observed')],
+    })
   })
 })

@@ -8,10 +8,14 @@ import { z } from 'zod/mini'
 /** Milliseconds since 1970-01-01T00:00Z. */
 export type EpochMs = number
 
+/** A calendar day, `2026-10-01`. */
+export type IsoDay = string
+
 const time = z.pipe(
   z.iso.datetime({ offset: true }),
   z.transform((text) => Date.parse(text)),
 )
+const day = z.iso.date()
 const price = z.number().check(z.positive())
 const probability = z.number().check(z.gte(0), z.lte(1))
 const nullable = <T extends z.core.$ZodType>(schema: T) => z._default(z.nullable(schema), null)
@@ -89,6 +93,58 @@ const stockSchema = z.object({
   analysis: z.unknown(),
 })
 
+const webAddress = z.pipe(
+  z.string(),
+  z.transform((text) => (/^https?:\/\//i.test(text) ? text : null)),
+)
+
+const sentimentSchema = z.object({
+  model: z.string(),
+  negative: probability,
+  neutral: probability,
+  positive: probability,
+  score: z.number().check(z.gte(-1), z.lte(1)),
+})
+
+/** A story about a stock. Its words are a stranger's; a `url` that leads anywhere but to the web becomes null. */
+export const storySchema = z.object({
+  title: z.string().check(z.minLength(1)),
+  publisher: nullable(z.string()),
+  url: nullable(webAddress),
+  published_at: time,
+  first_seen_at: time,
+  sources: z.array(z.string()),
+  sentiment: nullable(sentimentSchema),
+})
+
+/** The newest figure of an economic series, in the series' own unit; `period` is its first day. */
+export const seriesSchema = z.object({
+  series: z.string().check(z.minLength(1)),
+  period: day,
+  value: z.number(),
+  available_at: time,
+  previous_period: nullable(day),
+  change: nullable(z.number()),
+})
+
+/** Bars that are missing: `start` <= time < `end`. */
+export const gapSchema = z.object({
+  start: time,
+  end: time,
+  reason: z.string(),
+  expected_bars: z.number().check(z.gte(0)),
+  attempts: z.number().check(z.gte(0)),
+})
+
+/** A session whose bars look wrong; both numbers are in the check's unit. */
+export const findingSchema = z.object({
+  session: day,
+  check: z.string(),
+  observed: z.number(),
+  expected: z.number(),
+  detail: z.string(),
+})
+
 const statusSchema = z.object({
   phase: z.enum(['backfilling', 'training', 'running']),
   message: z.string(),
@@ -137,6 +193,11 @@ export interface Analysis extends Verdict {
   bar: Bar
   timing: Timing | null
 }
+export type Sentiment = z.infer<typeof sentimentSchema>
+export type Story = z.infer<typeof storySchema>
+export type Series = z.infer<typeof seriesSchema>
+export type Gap = z.infer<typeof gapSchema>
+export type Finding = z.infer<typeof findingSchema>
 export type Stock = Omit<z.infer<typeof stockSchema>, 'analysis'> & { analysis: Analysis | null }
 export type Status = z.infer<typeof statusSchema>
 export type Source = Status['source']

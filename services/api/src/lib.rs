@@ -16,4 +16,4 @@ mod state;
 mod status;
 
 pub use server::{App, bind};
-pub use settings::{Settings, Source, Timing};
+pub use settings::{Costs, Settings, Source, Timing};

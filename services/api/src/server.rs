@@ -133,6 +133,7 @@ impl App {
             progress,
             places: Arc::new(places),
             frontend_dir: Arc::new(settings.frontend_dir),
+            costs: settings.costs,
             timing,
             shutdown,
             tasks,

@@ -10,7 +10,7 @@ use crate::{
     champions::{Models, Places},
     engine::Progress,
     metrics::Metrics,
-    settings::Timing,
+    settings::{Costs, Timing},
 };
 
 /// What every handler may use. Cloning is cheap.
@@ -24,6 +24,7 @@ pub(crate) struct AppState {
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) places: Arc<Places>,
     pub(crate) frontend_dir: Arc<PathBuf>,
+    pub(crate) costs: Costs,
     pub(crate) timing: Timing,
     pub(crate) shutdown: CancellationToken,
     /// Owns every task of the service, WebSocket clients among them.

@@ -4,13 +4,15 @@ mod schedule;
 mod undo;
 mod update;
 
+use std::{error::Error, process::ExitCode};
+
 use anyhow::Context;
 use clap::Parser;
 use domain::Universe;
-use ingestion::{IngestSettings, MarketTime};
+use ingestion::{IngestError, IngestSettings, MarketTime};
 use market_data::{Gate, GateLimits, Vendor, VendorConnection, YahooClient};
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool};
+use storage::{DatabaseSettings, PgPool, StorageError};
 
 use crate::{undo::Named, update::Updater};
 
@@ -36,8 +38,11 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    service_kit::exit_code(run_until_signal(Arguments::parse()).await, may_pass)
+}
+
+async fn run_until_signal(arguments: Arguments) -> anyhow::Result<()> {
     service_kit::init_telemetry()?;
     let shutdown = Shutdown::on_signals()
         .context("failed to listen for signals")?
@@ -101,6 +106,14 @@ async fn open_database() -> anyhow::Result<PgPool> {
     let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
     storage::migrate(&pool).await?;
     Ok(pool)
+}
+
+/// A lost database may be back when this is run again.
+fn may_pass(cause: &(dyn Error + 'static)) -> bool {
+    match cause.downcast_ref() {
+        Some(IngestError::Storage(error)) => error.is_retryable(),
+        _ => cause.downcast_ref().is_some_and(StorageError::is_retryable),
+    }
 }
 
 #[cfg(test)]

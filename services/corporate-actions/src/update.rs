@@ -5,13 +5,16 @@ use std::time::Duration;
 use domain::{ShareChange, Ticker};
 use ingestion::{ActionReport, MarketTime, update_corporate_actions};
 use market_data::{Gate, YahooClient};
-use service_kit::Clock;
-use storage::{ActionKind, PgPool};
+use service_kit::{Clock, Passing};
+use storage::{ActionKind, PgPool, PipelineState, record_step_ticker};
 
 use crate::schedule::next_update;
 
 /// Between two tries when not all could be fetched or stored, in market time.
 const RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// Name of the night's step that this program is.
+const STEP: &str = "corporate-actions";
 
 /// What an update needs.
 pub(crate) struct Updater {
@@ -27,14 +30,36 @@ impl Updater {
     /// Updates once.
     ///
     /// # Errors
-    /// When the database is lost, or a ticker's actions could not be fetched; the others' are stored then.
+    /// When the database is lost, or a ticker's actions could not be fetched, which may pass; the others' are stored
+    /// then.
     pub(crate) async fn once(&self) -> anyhow::Result<()> {
         let report = self.update().await?;
-        anyhow::ensure!(
-            report.failed.is_empty(),
-            "the actions of {} were not fetched: run it again later",
-            names(&report.failed)
-        );
+        if let Some(run_id) = service_kit::run_id() {
+            self.tell_the_night(run_id, &report).await?;
+        }
+        if !report.failed.is_empty() {
+            let names = names(&report.failed);
+            return Err(Passing(format!(
+                "the actions of {names} were not fetched: run it again later"
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Writes down how each ticker fared in the night's run.
+    async fn tell_the_night(&self, run_id: i64, report: &ActionReport) -> anyhow::Result<()> {
+        for ticker in &self.tickers {
+            let (state, message) = if report.failed.contains(ticker) {
+                (PipelineState::Failed, "the vendor did not answer")
+            } else if report.unknown.contains(ticker) {
+                (PipelineState::Failed, "the vendor does not know it")
+            } else {
+                (PipelineState::Success, "")
+            };
+            let now = self.clock.now();
+            record_step_ticker(&self.pool, run_id, STEP, ticker, state, message, now).await?;
+        }
         Ok(())
     }
 

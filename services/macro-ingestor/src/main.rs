@@ -1,11 +1,13 @@
 //! The macro-ingestor service: see the library's page.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 use macro_ingestor::{EconomySettings, MacroIngestor};
 use market_data::{VendorConnection, VendorKeys};
-use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool};
+use service_kit::{Clock, Passing, Shutdown};
+use storage::{DatabaseSettings, PgPool, StorageError};
 
 /// Keeps the economic series in the database up to date.
 #[derive(Parser)]
@@ -17,8 +19,14 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    // A lost database may be back when this is run again.
+    service_kit::exit_code(run_until_signal(Arguments::parse()).await, |cause| {
+        cause.downcast_ref().is_some_and(StorageError::is_retryable)
+    })
+}
+
+async fn run_until_signal(arguments: Arguments) -> anyhow::Result<()> {
     service_kit::init_telemetry()?;
     let shutdown = Shutdown::on_signals()
         .context("failed to listen for signals")?
@@ -43,12 +51,11 @@ async fn run(once: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let failed = ingestor.look().await.failed;
-    let names: Vec<&str> = failed.iter().map(|series| series.as_str()).collect();
-    anyhow::ensure!(
-        failed.is_empty(),
-        "no answer about {}: the log says why",
-        names.join(", ")
-    );
+    if !failed.is_empty() {
+        let names: Vec<&str> = failed.iter().map(|series| series.as_str()).collect();
+        let names = names.join(", ");
+        return Err(Passing(format!("no answer about {names}: the log says why")).into());
+    }
     Ok(())
 }
 

@@ -71,7 +71,10 @@ pub(crate) async fn run(
             })
             .collect();
         match storage::store_sentiments(&room.pool, &rows).await {
-            Ok(stored) => tracing::debug!(stored, model.id = model.name(), "read headlines"),
+            Ok(stored) => {
+                failures = 0;
+                tracing::debug!(stored, model.id = model.name(), "read headlines");
+            }
             Err(error) => wait_out(&mut failures, &error).await,
         }
     }

@@ -13,7 +13,7 @@ use service_kit::Clock;
 use storage::{PgPool, StorageError};
 use tokio::sync::Notify;
 
-/// A source that refuses us, rather than being out of order, is asked again after this span of market time.
+/// A source that refuses our key is asked again after this span of market time.
 const REFUSED_PAUSE: TimeDelta = TimeDelta::hours(1);
 
 /// Where headlines come from.
@@ -110,7 +110,7 @@ pub(crate) async fn run(source: Source, room: Arc<Newsroom>) {
         let next = match &result {
             Err(Trouble::Closed(closed)) => next.max(closed.until),
             Err(Trouble::Spent) => next.max(next_midnight(now)),
-            Err(Trouble::Vendor(error)) if is_refusal(error) => next.max(now + REFUSED_PAUSE),
+            Err(Trouble::Vendor(VendorError::KeyRefused { .. })) => next.max(now + REFUSED_PAUSE),
             _ => next,
         };
         standing = log(source.client.source(), standing, &result, next);
@@ -182,7 +182,7 @@ async fn ask(source: &Source, room: &Newsroom, listing: &Listing) -> Result<News
     Ok(report)
 }
 
-/// The source understands and says no, to whatever is asked.
+/// The source understands and says no.
 const fn is_refusal(error: &VendorError) -> bool {
     !error.is_retryable()
 }

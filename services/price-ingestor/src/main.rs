@@ -4,13 +4,15 @@ mod live;
 mod poll_loop;
 mod schedule;
 
+use std::{error::Error, process::ExitCode};
+
 use anyhow::Context;
 use clap::Parser;
-use domain::Universe;
-use ingestion::{IngestSettings, Ingestor, MarketTime, QualitySettings};
+use domain::{Ticker, Universe};
+use ingestion::{IngestError, IngestSettings, Ingestor, MarketTime, QualitySettings};
 use market_data::{AlphaVantageClient, VendorConnection, VendorKeys, YahooClient};
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool};
+use storage::{DatabaseSettings, PgPool, StorageError};
 
 use crate::{
     live::{Live, LiveFeed},
@@ -24,11 +26,17 @@ struct Arguments {
     /// Fetch the history that the database misses, and end.
     #[arg(long)]
     once: bool,
+    /// Before the end, look at the sessions that are over: what came late or was revised, gaps, volumes.
+    #[arg(long, requires = "once")]
+    review: bool,
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    service_kit::exit_code(run(Arguments::parse()).await, may_pass)
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     service_kit::init_telemetry()?;
     let shutdown = Shutdown::on_signals()
         .context("failed to listen for signals")?
@@ -37,17 +45,21 @@ async fn main() -> anyhow::Result<()> {
         None => (),
         Some(Err(error)) => return Err(error),
         Some(Ok(service)) if arguments.once => {
-            shutdown
-                .run_until_cancelled(poll_loop::backfill_once(service.ingestor))
-                .await
-                .transpose()?;
+            let Service {
+                ingestor,
+                polling,
+                pool,
+                tickers,
+                ..
+            } = service;
+            let once = poll_loop::once(ingestor, &polling, &pool, &tickers, arguments.review);
+            shutdown.run_until_cancelled(once).await.transpose()?;
         }
         Some(Ok(service)) => {
             let (polling, live) = (service.polling, service.live);
             let live = async {
-                match live {
-                    Some(live) => live::run(live).await,
-                    None => (),
+                if let Some(live) = live {
+                    live::run(live).await;
                 }
             };
             let running = async { tokio::join!(poll_loop::run(service.ingestor, polling), live) };
@@ -62,6 +74,8 @@ struct Service {
     ingestor: Ingestor,
     polling: Polling,
     live: Option<Live>,
+    pool: PgPool,
+    tickers: Vec<Ticker>,
 }
 
 async fn start() -> anyhow::Result<Service> {
@@ -106,8 +120,8 @@ async fn start() -> anyhow::Result<Service> {
     let feed = LiveFeed::default();
     let live = settings.live_stream.then(|| Live {
         connection,
-        tickers,
-        pool,
+        tickers: tickers.clone(),
+        pool: pool.clone(),
         clock: clock.clone(),
         time: time.clone(),
         feed: feed.clone(),
@@ -123,6 +137,8 @@ async fn start() -> anyhow::Result<Service> {
         ingestor,
         polling,
         live,
+        pool,
+        tickers,
     })
 }
 
@@ -131,4 +147,12 @@ async fn open_database() -> anyhow::Result<PgPool> {
     let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
     storage::migrate(&pool).await?;
     Ok(pool)
+}
+
+/// A lost database may be back when this is run again.
+fn may_pass(cause: &(dyn Error + 'static)) -> bool {
+    match cause.downcast_ref() {
+        Some(IngestError::Storage(error)) => error.is_retryable(),
+        _ => cause.downcast_ref().is_some_and(StorageError::is_retryable),
+    }
 }

@@ -1,6 +1,6 @@
 //! Backfill, polls while the market is open, a review after each session, for as long as the process lives.
 
-use std::{error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, time::Duration};
 
 use calendar::Session;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -9,12 +9,16 @@ use ingestion::{
     BackfillReport, IngestError, IngestSettings, Ingestor, MarketTime, PollReport, QualitySettings,
     ReviewReport,
 };
-use service_kit::Clock;
+use service_kit::{Clock, Passing};
+use storage::{PgPool, PipelineState, record_step_ticker};
 
 use crate::{
     live::LiveFeed,
     schedule::{Occasion, Rhythm, Wake, last_reviewable, next_wake},
 };
+
+/// Name of the night's step that a review is.
+const STEP: &str = "gaps";
 
 /// How often a ticker whose bar was not there at its close is asked for again, apart from the polls to come.
 const LATE_RETRIES: u32 = 3;
@@ -43,19 +47,71 @@ pub(crate) struct Polling {
     pub(crate) feed: LiveFeed,
 }
 
-/// Fetches the missing history once.
+/// Fetches the missing history once. With `review`, also looks at the sessions that are over, gaps included, and tells
+/// the night how each of `tickers` fared.
 ///
 /// # Errors
-/// When the database is lost, or the vendor answered nobody.
-pub(crate) async fn backfill_once(mut ingestor: Ingestor) -> anyhow::Result<()> {
-    let report = ingestor.backfill().await?;
-    log_backfill(&report);
-    anyhow::ensure!(
-        report.unfinished.is_empty() || report.requests > 0,
-        "the vendor answered no request: check the network, TANDEM_VENDOR_ADDRESS and TANDEM_VENDOR_CA, or wait \
-         if it limits the requests"
-    );
+/// When the database is lost, or the vendor answered nobody; with `review` also when it left one ticker unanswered.
+/// What the vendor did not answer may pass.
+pub(crate) async fn once(
+    mut ingestor: Ingestor,
+    polling: &Polling,
+    pool: &PgPool,
+    tickers: &[Ticker],
+    review: bool,
+) -> anyhow::Result<()> {
+    let history = ingestor.backfill().await?;
+    log_backfill(&history);
+    if !history.unfinished.is_empty() && history.requests == 0 {
+        return Err(Passing(
+            "the vendor answered no request: check the network, TANDEM_VENDOR_ADDRESS and TANDEM_VENDOR_CA, or wait \
+             if it limits the requests"
+                .to_owned(),
+        )
+        .into());
+    }
+    if !review {
+        return Ok(());
+    }
+    let report = ingestor.review(&polling.quality).await?;
+    log_review(&report);
+    let failures = failures(&history, &report);
+    if let Some(run_id) = service_kit::run_id() {
+        let now = polling.clock.now();
+        for ticker in tickers {
+            let (state, message) = match failures.get(ticker) {
+                Some(message) => (PipelineState::Failed, message.as_str()),
+                None => (PipelineState::Success, ""),
+            };
+            record_step_ticker(pool, run_id, STEP, ticker, state, message, now).await?;
+        }
+    }
+    if !history.unfinished.is_empty() || !report.is_complete() {
+        return Err(Passing("the vendor did not answer for all tickers".to_owned()).into());
+    }
     Ok(())
+}
+
+/// What went wrong, by ticker.
+fn failures(history: &BackfillReport, review: &ReviewReport) -> BTreeMap<Ticker, String> {
+    let mut failures: BTreeMap<Ticker, String> = review
+        .refetched
+        .failures
+        .iter()
+        .map(|(ticker, error)| (ticker.clone(), error.to_string()))
+        .collect();
+    for (tickers, message) in [
+        (
+            &history.unfinished,
+            "its history is incomplete: the vendor did not answer",
+        ),
+        (&history.unknown, "the vendor does not know it"),
+    ] {
+        for ticker in tickers {
+            failures.insert(ticker.clone(), message.to_owned());
+        }
+    }
+    failures
 }
 
 /// What is to be done besides the polls, and when: market time, UTC.

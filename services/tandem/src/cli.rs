@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Check settings, database, vendors, keys, clock, disk and models: a line each, with the remedy
     ///
     /// Ends with an error when something keeps Tandem from working; what is merely missing is only said.
-    Doctor,
+    Doctor(DoctorArguments),
     #[command(subcommand)]
     Models(ModelsCommand),
 }
@@ -239,6 +239,14 @@ pub(crate) struct EvaluateArguments {
     /// File for the figures
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// What `tandem doctor` may do.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Make hypertables of tables that TimescaleDB has not taken over yet; locks them meanwhile, so stop the services
+    #[arg(long)]
+    pub(crate) fix: bool,
 }
 
 /// Bring the one-minute bars of past sessions into the database (DATABASE_URL)

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => research::evaluate::run(&arguments),
         Command::Backfill(arguments) => data::backfill::run(&arguments),
         Command::Export(arguments) => data::export::run(&arguments),
-        Command::Doctor => data::doctor::run(),
+        Command::Doctor(arguments) => data::doctor::run(&arguments),
         Command::Models(ModelsCommand::Fetch(arguments)) => data::models::fetch(&arguments),
     };
     match outcome {

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, process::ExitCode, sync::atomic::AtomicBool};
 
 use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,9 @@ use features::{Context, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, N
 use labels::BarrierSettings;
 use model_registry::{ChampionsFile, Manifest, artifact_dir, read_artifact};
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, ModelEvent, ModelEventKind, PgPool, record_model_event};
+use storage::{
+    DatabaseSettings, ModelEvent, ModelEventKind, PgPool, StorageError, record_model_event,
+};
 use tokio_util::sync::CancellationToken;
 use training::{Dataset, Part, ProgressDisplay, TrainingError, TrainingSettings};
 
@@ -30,8 +32,14 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    // A lost database may be back when this is run again; the training itself fails for good.
+    service_kit::exit_code(run(Arguments::parse()).await, |cause| {
+        cause.downcast_ref().is_some_and(StorageError::is_retryable)
+    })
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     service_kit::init_telemetry()?;
     let shutdown = Shutdown::on_signals()
         .context("failed to listen for signals")?

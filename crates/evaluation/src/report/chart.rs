@@ -9,9 +9,9 @@ use crate::{ReliabilityBin, SessionMean, SessionReturn};
 /// Side of a reliability diagram's square, in the drawing's units.
 const SQUARE: f64 = 150.0;
 /// Width of a chart over sessions.
-const WIDTH: f64 = 720.0;
+const WIDTH: f64 = 510.0;
 /// Height of a chart over sessions.
-const HEIGHT: f64 = 220.0;
+const HEIGHT: f64 = 210.0;
 /// Room for figures left of a chart.
 const LEFT: f64 = 62.0;
 /// Room for the other margins.
@@ -19,7 +19,7 @@ const MARGIN: f64 = 12.0;
 /// Room for dates or figures below a chart.
 const BELOW: f64 = 24.0;
 /// Dates below a chart at most.
-const DATES: usize = 10;
+const DATES: usize = 8;
 
 /// Observed shares over predicted probabilities; dots by number of cases, the diagonal is perfect.
 pub(super) struct ReliabilityDiagram<'a> {
@@ -41,7 +41,7 @@ impl Display for ReliabilityDiagram<'_> {
             r#"<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{}">"#,
             self.label
         )?;
-        for (share, text) in [(0.0, "0"), (0.5, "50"), (1.0, "100 %")] {
+        for (share, text) in [(0.0, "0"), (0.5, "50"), (1.0, "100")] {
             write!(
                 out,
                 r#"<path class="grid" d="M{x0:.1} {y:.1}H{x1:.1}M{x:.1} {y0:.1}V{y1:.1}"/>"#,
@@ -54,10 +54,9 @@ impl Display for ReliabilityDiagram<'_> {
             )?;
             write!(
                 out,
-                r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
+                r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{text}</text>"#,
                 left - 5.0,
-                y(share) + 4.0,
-                text.trim_end_matches(" %")
+                y(share) + 4.0
             )?;
             write!(
                 out,
@@ -91,7 +90,7 @@ impl Display for ReliabilityDiagram<'_> {
         }
         write!(
             out,
-            r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">probability given</text></svg>"#,
+            r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">probability given, %</text></svg>"#,
             x(0.5),
             y(0.0) + 30.0
         )

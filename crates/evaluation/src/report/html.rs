@@ -14,7 +14,8 @@ use super::{
     title,
 };
 use crate::{
-    Comparison, Confirmed, Difference, Figure, Judged, Network, Side, Verdict, compare::percent,
+    Comparison, Confirmed, Difference, Figure, Judged, Network, Scores, Side, SignalScores,
+    Verdict, compare::percent,
 };
 
 /// The whole page.
@@ -65,7 +66,12 @@ fn summary(out: &mut Formatter<'_>, report: &ValidationReport) -> fmt::Result {
         .summary
         .split_at(report.kinds.len().min(report.summary.len()));
     for (sentence, kind) in verdicts.iter().zip(&report.kinds) {
-        writeln!(out, "<p>{} {}</p>", badge(&kind.outcome), Escaped(sentence))?;
+        writeln!(
+            out,
+            "<p class=\"verdict\">{} {}</p>",
+            badge(&kind.outcome),
+            Escaped(sentence)
+        )?;
     }
     writeln!(out, "<ul>")?;
     for sentence in details {
@@ -83,7 +89,7 @@ const fn badge(outcome: &Outcome) -> &'static str {
         Outcome::NotCompared { .. } => "<span class=\"badge open\">not compared</span>",
         Outcome::Compared(comparison) => match comparison.verdict {
             Verdict::Wins => "<span class=\"badge good\">challenger wins</span>",
-            Verdict::DoesNotWin { .. } => "<span class=\"badge bad\">champion stays</span>",
+            Verdict::DoesNotWin { .. } => "<span class=\"badge muted\">champion stays</span>",
             Verdict::CannotTell { .. } => {
                 "<span class=\"badge open\">champion stays, undecided</span>"
             }
@@ -148,7 +154,7 @@ fn compared(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
     for (side, judged) in sides(comparison) {
         calibration(out, judged, side.name())?;
     }
-    writeln!(out, "<details><summary>The baselines'</summary>")?;
+    writeln!(out, "<details><summary>The same of the baselines</summary>")?;
     for baseline in &comparison.baselines {
         calibration(out, baseline, "plain")?;
     }
@@ -184,7 +190,7 @@ fn scores(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
                 let signals = &confirmed.signals;
                 (
                     signals.signals.to_string(),
-                    format!("{:+.2} bp", signals.mean_net_return_bps),
+                    mean_return(signals, signals.mean_net_return_bps),
                 )
             },
         );
@@ -198,8 +204,8 @@ fn scores(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
             scores.brier,
             scores.macro_f1,
             scores.mcc,
-            share(scores.classes[Class::Up.index()].precision),
-            share(scores.classes[Class::Down.index()].precision),
+            precision(scores, Class::Up),
+            precision(scores, Class::Down),
             scores.ece,
             share(scores.accuracy),
         )?;
@@ -225,7 +231,7 @@ fn differences(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result 
         "net return, bp a case",
         &comparison.net_return_gain_bps,
     )?;
-    writeln!(out, "</tbody></table></div>")?;
+    writeln!(out, "</tbody></table></div>\n<div class=\"row\">")?;
     for (title, difference) in [
         (
             "Gain in log loss by session, nats",
@@ -245,7 +251,7 @@ fn differences(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result 
             }
         )?;
     }
-    writeln!(out, "</div>")
+    writeln!(out, "</div>\n</div>")
 }
 
 const DIFFERENCE_HEAD: &str = "<thead><tr><th></th><th>gain</th><th>lower bound</th><th>upper bound</th><th>days</th>\
@@ -265,7 +271,11 @@ fn difference_row(out: &mut Formatter<'_>, name: &str, difference: &Difference) 
             bounds.lower, bounds.upper, bounds.days, bounds.cases
         ),
         Figure::Unknown(reason) => {
-            writeln!(out, "<td colspan=\"4\">{}</td></tr>", Escaped(reason))
+            writeln!(
+                out,
+                "<td colspan=\"4\" class=\"reason\">{}</td></tr>",
+                Escaped(reason)
+            )
         }
     }
 }
@@ -281,7 +291,7 @@ fn baseline_differences(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt
         let name = format!("{} over {}", against.network.name(), against.baseline);
         difference_row(out, &name, &against.log_loss_gain)?;
     }
-    writeln!(out, "</tbody></table>")?;
+    writeln!(out, "</tbody></table>\n<div class=\"row\">")?;
     for against in &comparison.against_baselines {
         let title = format!("{} over {}", against.network.name(), against.baseline);
         writeln!(
@@ -294,7 +304,7 @@ fn baseline_differences(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt
             }
         )?;
     }
-    writeln!(out, "</div></details>")
+    writeln!(out, "</div>\n</div></details>")
 }
 
 fn signals(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
@@ -313,16 +323,17 @@ fn signals(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
     )?;
     for (side, confirmed) in &confirmed {
         let signals = &confirmed.signals;
+        let of_signals = |part: f64| share(if signals.signals > 0 { part } else { f64::NAN });
         write!(
             out,
             "<tr class=\"network\"><th class=\"{name}\">{name}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-             <td>{:+.2} bp</td><td>{:+.2} bp</td>",
+             <td>{}</td><td>{}</td>",
             signals.signals,
             share(signals.coverage),
-            share(signals.precision),
-            share(signals.opposite),
-            signals.mean_return_bps,
-            signals.mean_net_return_bps,
+            of_signals(signals.precision),
+            of_signals(signals.opposite),
+            mean_return(signals, signals.mean_return_bps),
+            mean_return(signals, signals.mean_net_return_bps),
             name = side.name(),
         )?;
         match &confirmed.sharpe {
@@ -332,7 +343,11 @@ fn signals(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
                 sharpe.sharpe, sharpe.luck, sharpe.probability, sharpe.days
             )?,
             Figure::Unknown(reason) => {
-                writeln!(out, "<td colspan=\"4\">{}</td></tr>", Escaped(reason))?;
+                writeln!(
+                    out,
+                    "<td colspan=\"4\" class=\"reason\">{}</td></tr>",
+                    Escaped(reason)
+                )?;
             }
         }
     }
@@ -429,8 +444,8 @@ fn calibration(out: &mut Formatter<'_>, judged: &Judged, colour: &str) -> fmt::R
         )?;
     }
     write!(out, "<tr><th>precision</th>")?;
-    for class in &scores.classes {
-        write!(out, "<td>{}</td>", share(class.precision))?;
+    for class in Class::ALL {
+        write!(out, "<td>{}</td>", precision(scores, class))?;
     }
     write!(out, "<td></td><td></td></tr>\n<tr><th>F1</th>")?;
     for class in &scores.classes {
@@ -508,15 +523,13 @@ fn labels(out: &mut Formatter<'_>, labels: &[LabelCounts]) -> fmt::Result {
         "<section>\n<h2>What happened</h2>\n<p class=\"muted\">Labels by stock and session, over training and unseen \
          days; the counts stand behind each bar.</p>\n<div class=\"legend\"><span><i class=\"down\"></i>down</span>\
          <span><i class=\"neutral\"></i>neutral</span><span><i class=\"up\"></i>up</span></div>\n\
-         <div class=\"card scroll\"><table class=\"labels\">\n<thead><tr><th></th>"
+         <div class=\"card scroll\"><table class=\"labels\">\n<thead><tr><th></th><th>labels</th>\
+         <th>down</th><th>neutral</th><th>up</th>"
     )?;
     for session in totals.keys() {
         write!(out, "<th class=\"date\">{session}</th>")?;
     }
-    writeln!(
-        out,
-        "<th>labels</th><th>down</th><th>neutral</th><th>up</th></tr></thead>\n<tbody>"
-    )?;
+    writeln!(out, "</tr></thead>\n<tbody>")?;
     for (ticker, sessions) in &rows {
         label_row(out, ticker.as_str(), sessions, totals.keys())?;
     }
@@ -531,6 +544,13 @@ fn label_row<'a>(
     all: impl Iterator<Item = &'a NaiveDate>,
 ) -> fmt::Result {
     write!(out, "<tr><th>{}</th>", Escaped(name))?;
+    let sum = |class: Class| -> u64 { sessions.values().map(|counts| counts[class.index()]).sum() };
+    let sums = Class::ALL.map(sum);
+    let cases: u64 = sums.iter().sum();
+    write!(out, "<td>{cases}</td>")?;
+    for sum in sums {
+        write!(out, "<td>{}</td>", share(sum as f64 / cases.max(1) as f64))?;
+    }
     for session in all {
         let Some(counts) = sessions.get(session) else {
             write!(out, "<td></td>")?;
@@ -552,14 +572,26 @@ fn label_row<'a>(
         }
         write!(out, "</div></td>")?;
     }
-    let sum = |class: Class| -> u64 { sessions.values().map(|counts| counts[class.index()]).sum() };
-    let sums = Class::ALL.map(sum);
-    let cases: u64 = sums.iter().sum();
-    write!(out, "<td>{cases}</td>")?;
-    for sum in sums {
-        write!(out, "<td>{}</td>", share(sum as f64 / cases.max(1) as f64))?;
-    }
     writeln!(out, "</tr>")
+}
+
+/// The precision of a class, or a dash where it was never predicted.
+fn precision(scores: &Scores, class: Class) -> String {
+    let predicted = scores.confusion.iter().any(|row| row[class.index()] > 0);
+    share(if predicted {
+        scores.classes[class.index()].precision
+    } else {
+        f64::NAN
+    })
+}
+
+/// A mean return in basis points, or a dash without a signal.
+fn mean_return(signals: &SignalScores, bps: f64) -> String {
+    if signals.signals > 0 {
+        format!("{bps:+.2} bp")
+    } else {
+        "–".to_owned()
+    }
 }
 
 /// A share in percent, or a dash where it is not defined.

@@ -7,7 +7,7 @@ use evaluation::{
 };
 use proptest::prelude::*;
 
-use crate::synthetic::{cases, day, network, prior, settings, start, ticker};
+use crate::synthetic::{BLIND, cases, day, network, prior, settings, start, ticker};
 
 /// Recommends what is more probable than not.
 fn confident(case: &Case, side: Side) -> Option<Class> {
@@ -23,7 +23,7 @@ fn compared(cases: &[Case], settings: &ComparisonSettings) -> Comparison {
         cases,
         &champion,
         &challenger,
-        &[prior(cases, 99)],
+        &[prior(cases)],
         settings,
         confident,
     )
@@ -98,7 +98,7 @@ fn a_better_challenger_wins_and_an_equal_one_hardly_ever_does() {
 
 #[test]
 fn few_days_cannot_tell_however_clear_they_look() {
-    let cases = cases(FEWEST_DAYS as u64 - 1, 0.0, 1.0, 5);
+    let cases = cases(FEWEST_DAYS as u64 - 1, BLIND, 1.0, 5);
     let found = compared(&cases, &settings());
     assert!(
         matches!(&found.verdict, Verdict::CannotTell { reason } if reason.contains("4 days are too few")),
@@ -149,7 +149,7 @@ fn a_gain_below_the_margin_does_not_win() {
 
 #[test]
 fn networks_are_told_whether_they_beat_a_baseline() {
-    let cases = cases(12, 0.0, 1.0, 11);
+    let cases = cases(12, BLIND, 1.0, 11);
     let found = compared(&cases, &settings());
     let [champion, challenger] = &found.against_baselines[..] else {
         panic!("{:?}", found.against_baselines);

@@ -6,7 +6,7 @@ use evaluation::{
 };
 use serde_json::Value;
 
-use crate::synthetic::{cases, day, network, prior, settings, start};
+use crate::synthetic::{BLIND, cases, day, network, prior, settings, start};
 
 fn confident(case: &Case, side: Side) -> Option<Class> {
     let said = case.said(side);
@@ -20,7 +20,7 @@ fn kind(kind: ModelKind, cases: &[Case]) -> KindReport {
         network(&format!("{kind}-20180228"), 11),
         network(&format!("{kind}-20180301"), 4_242),
     );
-    let baselines = [prior(cases, 99)];
+    let baselines = [prior(cases)];
     let found = compare(
         cases,
         &champion,
@@ -46,7 +46,7 @@ fn labels(cases: &[Case]) -> Vec<LabelCounts> {
 }
 
 fn report() -> ValidationReport {
-    let wins = cases(12, 0.2, 1.0, 1);
+    let wins = cases(12, BLIND, 1.0, 1);
     let loses = cases(12, 0.8, 0.1, 2);
     ValidationReport::new(
         start(day(13), 0),
@@ -175,7 +175,11 @@ fn the_summary_says_it_in_plain_words() {
         all.contains("LSTM challenger: beats every baseline (class prior)."),
         "{all}"
     );
-    assert!(all.contains("confirmed signals"), "{all}");
+    assert!(
+        all.contains("LSTM champion: not a single signal was confirmed."),
+        "{all}"
+    );
+    assert!(all.contains("bp each after 4.00 bp of costs"), "{all}");
 }
 
 #[test]

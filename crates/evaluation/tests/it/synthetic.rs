@@ -34,6 +34,9 @@ pub(crate) fn ticker(text: &str) -> Ticker {
     Ticker::parse(text).unwrap()
 }
 
+/// Sight of a network that sees nothing, whatever error its day adds.
+pub(crate) const BLIND: f64 = -9.0;
+
 /// How well a network sees: 1 knows the true probabilities, 0 nothing of them, above 1 exaggerates.
 pub(crate) fn blurred(truth: [f64; 3], sight: f64) -> [f64; 3] {
     let weights = truth.map(|value| value.powf(sight));
@@ -45,7 +48,7 @@ pub(crate) fn blurred(truth: [f64; 3], sight: f64) -> [f64; 3] {
 /// whole day shares.
 pub(crate) fn cases(days: u64, champion: f64, challenger: f64, seed: u64) -> Vec<Case> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut noise = |size: f64, rng: &mut ChaCha8Rng| -> f64 {
+    let noise = |size: f64, rng: &mut ChaCha8Rng| -> f64 {
         let value: f64 = StandardNormal.sample(rng);
         size * value
     };
@@ -106,15 +109,12 @@ pub(crate) fn network(id: &str, seed: u64) -> Network {
     }
 }
 
-/// The class prior of other days than those judged.
-pub(crate) fn prior(cases: &[Case], seed: u64) -> Baseline {
-    let others: Vec<Class> = self::cases(20, 1.0, 1.0, seed)
-        .iter()
-        .map(|case| case.truth)
-        .collect();
+/// The shares of what happened on these very days: no answer that is always the same does better.
+pub(crate) fn prior(cases: &[Case]) -> Baseline {
+    let truth: Vec<Class> = cases.iter().map(|case| case.truth).collect();
     Baseline {
         name: "class prior".into(),
-        probabilities: vec![ClassPrior::fit(&others).unwrap().probabilities(); cases.len()],
+        probabilities: vec![ClassPrior::fit(&truth).unwrap().probabilities(); cases.len()],
         chosen: None,
     }
 }

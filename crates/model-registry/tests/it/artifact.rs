@@ -2,8 +2,9 @@ use std::{fs, thread};
 
 use domain::ModelKind;
 use model_registry::{
-    MANIFEST_FILE, NETWORK_FILE, RegistryError, artifact_dir, checksum, read_artifact,
-    write_artifact,
+    DRIFT_REFERENCE_FILE, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, NETWORK_FILE, RegistryError,
+    artifact_dir, checksum, read_artifact, read_drift_reference, write_artifact,
+    write_artifact_with_drift_reference,
 };
 use proptest::prelude::*;
 
@@ -21,9 +22,48 @@ fn comes_back_as_it_was_written() {
     let artifact = read_artifact(&dir).unwrap();
     assert_eq!(artifact.tflite, b"network");
     let mut expected = manifest("lstm-1");
-    expected.schema_version = 1;
+    expected.schema_version = MANIFEST_SCHEMA_VERSION;
     expected.tflite_sha256 = checksum(b"network");
     assert_eq!(artifact.manifest, expected);
+}
+
+#[test]
+fn what_drift_is_measured_against_comes_with_its_checksum() {
+    let models = tempfile::tempdir().unwrap();
+    let write = |name: &str, reference: &[u8]| {
+        let manifest = manifest(name);
+        write_artifact_with_drift_reference(models.path(), manifest, b"network", reference).unwrap()
+    };
+    let dir = write("lstm-1", b"a reference");
+    let read = || {
+        let artifact = read_artifact(&dir).unwrap();
+        read_drift_reference(&dir, &artifact.manifest)
+    };
+    assert_eq!(read().unwrap().unwrap(), b"a reference");
+    fs::write(dir.join(DRIFT_REFERENCE_FILE), b"another").unwrap();
+    let message = read().unwrap_err().to_string();
+    assert!(
+        message.contains("drift_reference.json is corrupt"),
+        "{message}"
+    );
+
+    let dir = write_artifact(models.path(), manifest("lstm-2"), b"network").unwrap();
+    let artifact = read_artifact(&dir).unwrap();
+    assert_eq!(
+        read_drift_reference(&dir, &artifact.manifest).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn label_settings_are_named_by_what_they_say() {
+    let mut first = manifest("lstm-1");
+    let mut second = manifest("lstm-2");
+    first.labels = serde_json::json!({"horizon": 30, "stop": 1.0});
+    second.labels = serde_json::json!({"stop": 1.0, "horizon": 30});
+    assert_eq!(first.label_settings(), second.label_settings());
+    second.labels = serde_json::json!({"stop": 1.0, "horizon": 20});
+    assert_ne!(first.label_settings(), second.label_settings());
 }
 
 #[test]
@@ -120,7 +160,7 @@ fn another_schema_version_is_refused_whatever_its_form() {
     .unwrap();
     let message = read_artifact(&dir).unwrap_err().to_string();
     assert!(
-        message.contains("has schema version 9, this program reads version 1"),
+        message.contains("has schema version 9, this program reads version 2"),
         "{message}"
     );
 }

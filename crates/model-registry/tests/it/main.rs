@@ -55,6 +55,7 @@ fn manifest(model_id: &str) -> Manifest {
             maximum: 0.1,
             deciles: [-0.03, -0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.02, 0.03],
         }],
+        drift_reference_sha256: None,
         metrics: serde_json::json!({"log_loss": 1.04}),
         seed: 7,
         data_fingerprint: "def".to_owned(),

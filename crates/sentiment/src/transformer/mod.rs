@@ -242,7 +242,7 @@ fn in_parallel<I: Sync, T: Send, E: Send>(
     };
     let mut answers = thread::scope(|scope| {
         let helpers: Vec<_> = (1..cores.min(items.len()))
-            .map(|_| scope.spawn(&take))
+            .map(|_| scope.spawn(take))
             .collect();
         let mut answers = take()?;
         for helper in helpers {

@@ -52,7 +52,7 @@ async fn every_vintage_is_kept_and_seen_only_from_its_release_on(pool: PgPool) {
     assert_eq!(known_at(&pool, "2026-01-13T00:00:00Z").await, []);
     assert_eq!(
         known_at(&pool, "2026-02-12T04:59:59Z").await,
-        [december.clone()]
+        std::slice::from_ref(&december)
     );
     assert_eq!(
         known_at(&pool, "2026-02-12T05:00:00Z").await,

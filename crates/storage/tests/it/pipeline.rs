@@ -180,6 +180,10 @@ async fn a_run_that_is_over_is_only_resumed_when_reopened(pool: PgPool) {
             .await
             .unwrap();
     }
+    let symbol = ticker("AAPL");
+    record_step_ticker(&pool, run.run_id, "train", &symbol, Success, "", at)
+        .await
+        .unwrap();
     finish_run(&pool, run.run_id, Failed, at).await.unwrap();
     let over = newest_run(&pool, date("2018-03-26"))
         .await
@@ -200,6 +204,7 @@ async fn a_run_that_is_over_is_only_resumed_when_reopened(pool: PgPool) {
             ("validate", Pending, 0)
         ]
     );
+    assert_eq!(resumed.steps[1].tickers, []);
     finish_run(&pool, run.run_id, Success, at).await.unwrap();
     let anew = begin(&pool, &lock, "2018-03-26").await;
     assert_ne!(anew.run_id, run.run_id);

@@ -40,7 +40,10 @@ async fn a_gap_stays_open_until_it_is_closed(pool: PgPool) {
         last_attempt_at: Some(later),
         ..gap.clone()
     };
-    assert_eq!(open_gaps(&pool).await.unwrap(), [tried.clone()]);
+    assert_eq!(
+        open_gaps(&pool).await.unwrap(),
+        std::slice::from_ref(&tried)
+    );
 
     close_gap(&pool, &gap, GapOutcome::NoData, later)
         .await

@@ -1,6 +1,6 @@
 use domain::{Class, ModelId, ModelKind, Probabilities};
 use storage::{
-    ModelEvent, ModelEventKind, PgPool, ValidationPrediction, ValidationReport, Verdict,
+    ModelEvent, ModelEventKind, PgPool, ValidationPrediction, ValidationReport, ValidationVerdict,
     count_trials, recent_validation_reports, record_model_event, store_validation_predictions,
     store_validation_report, validation_predictions, validation_reports_of_run,
 };
@@ -88,20 +88,25 @@ async fn reports_come_back_newest_first_and_trials_are_counted(pool: PgPool) {
         created_at: time("2018-03-27T06:00:00Z"),
     };
     let reports = [
-        report(ModelKind::Lstm, None, "lstm-1", Verdict::First),
+        report(ModelKind::Lstm, None, "lstm-1", ValidationVerdict::First),
         report(
             ModelKind::Transformer,
             Some("t-1"),
             "t-2",
-            Verdict::ChallengerWins,
+            ValidationVerdict::Wins,
         ),
         report(
             ModelKind::Lstm,
             Some("lstm-1"),
             "lstm-2",
-            Verdict::ChampionStays,
+            ValidationVerdict::CannotTell,
         ),
-        report(ModelKind::Lstm, Some("lstm-1"), "lstm-3", Verdict::Refused),
+        report(
+            ModelKind::Lstm,
+            Some("lstm-1"),
+            "lstm-3",
+            ValidationVerdict::Refused,
+        ),
     ];
     for report in &reports {
         store_validation_report(&pool, report).await.unwrap();

@@ -36,6 +36,15 @@ fn a_trained_model_predicts_the_same_after_its_way_through_the_file() {
                 > 0.0
         );
         assert_eq!(stored.hyper_parameters["batch_size"], 64);
+        let reference = model_registry::read_drift_reference(&path, stored).unwrap();
+        let reference: evaluation::DriftReference =
+            serde_json::from_slice(&reference.unwrap()).unwrap();
+        let times_of_day = reference.features.unwrap();
+        assert!(times_of_day.sessions >= 2 && times_of_day.usual.sessions >= 2);
+        assert_eq!(times_of_day.features, FeatureSchema::current().names);
+        assert_eq!(reference.closes.len(), 3);
+        assert!(reference.confidence.is_sorted() && reference.confidence[0] > 1.0 / 3.0);
+        assert!((reference.class_shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
 
         for count in [1, 7, 20] {
             let (windows, _) = dataset.windows(Part::Calibration, count);

@@ -16,6 +16,8 @@ use training::{Dataset, LstmSettings, TrainingError, TrainingSettings, Transform
 /// Small networks, trained for a moment.
 fn small() -> TrainingSettings {
     TrainingSettings {
+        news_sessions: 1,
+        economy_sessions: 1,
         batch_size: 64,
         epochs: 1,
         windows_per_epoch: 256,

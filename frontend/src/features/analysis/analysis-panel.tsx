@@ -31,7 +31,7 @@ interface RecommendationProps {
 export function RecommendationCard({ verdict, analysis, now, loading }: RecommendationProps) {
   if (!verdict) {
     return (
-      <section className={styles.card} aria-labelledby="recommendation-title">
+      <section className="card" aria-labelledby="recommendation-title">
         <h2 id="recommendation-title">Recommendation</h2>
         <p className={styles.empty} role="status">
           {loading
@@ -44,7 +44,7 @@ export function RecommendationCard({ verdict, analysis, now, loading }: Recommen
   const { action, confidence, reason, abstained } = verdict.recommendation
   const timing = analysis?.timing ?? null
   return (
-    <section className={styles.card} aria-labelledby="recommendation-title">
+    <section className="card" aria-labelledby="recommendation-title">
       <h2 id="recommendation-title">Recommendation</h2>
       <p className={styles.headline} data-action={action} data-abstained={abstained} data-testid="recommendation">
         <strong>
@@ -85,7 +85,7 @@ export function RecommendationCard({ verdict, analysis, now, loading }: Recommen
 /** Both models side by side: bars that mirror each other where they agree. */
 export function ModelsCard({ verdict, loading }: Pick<RecommendationProps, 'verdict' | 'loading'>) {
   return (
-    <section className={styles.card} aria-labelledby="models-title">
+    <section className="card" aria-labelledby="models-title">
       <h2 id="models-title">Both models</h2>
       {verdict ? (
         <>

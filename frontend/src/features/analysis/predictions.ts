@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { z } from 'zod/mini'
 
-import { getJson, RequestError } from '@/lib/request'
+import { getJson, RequestError, usableRows } from '@/lib/request'
 import type { FollowTicker } from '@/lib/stream'
-import { type EpochMs, readRows, type Verdict, verdictSchema } from '@/lib/wire'
+import { type EpochMs, type Verdict, verdictSchema } from '@/lib/wire'
 
 /** Predictions asked for at once: more than a session's minutes. */
 const PAGE_ROWS = 400
@@ -22,9 +22,7 @@ interface PredictionsPage {
 async function fetchPredictions(ticker: string, cursor: string | null, signal: AbortSignal): Promise<PredictionsPage> {
   const path = `/stocks/${encodeURIComponent(ticker)}/predictions`
   const page = await getJson(path, { limit: PAGE_ROWS, cursor }, pageSchema, signal)
-  const { rows, faults } = readRows(verdictSchema, page.predictions, 'prediction')
-  if (faults.length > 0) console.warn('unreadable from the api:', faults.slice(0, 3).join('; '))
-  return { verdicts: rows, nextCursor: page.next_cursor }
+  return { verdicts: usableRows(verdictSchema, page.predictions, 'prediction'), nextCursor: page.next_cursor }
 }
 
 /** Both lists in one, newest first, one verdict per bar; of two the one from `news` counts. */

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react'
+import { type ReactNode, useMemo, useState } from 'react'
 
 import { ACTION_GLYPH, ACTION_LABEL, formatConfidence, formatDay, formatTime, newYorkDay } from '@/lib/format'
 import type { Opinion, Verdict } from '@/lib/wire'
@@ -14,10 +14,12 @@ interface Props {
   verdicts: readonly Verdict[]
   state: 'loading' | 'ready' | 'error'
   message: string | null
+  /** The card's heading, and what stands beside it. */
+  title: ReactNode
 }
 
 /** Recent of the ticker, newest first: all, or only those to act. */
-export function RecentList({ verdicts, state, message }: Props) {
+export function RecentList({ verdicts, state, message, title }: Props) {
   const [onlyActions, setOnlyActions] = useState(false)
   const shown = useMemo(() => {
     const runs = runsOf(verdicts)
@@ -26,9 +28,9 @@ export function RecentList({ verdicts, state, message }: Props) {
   }, [verdicts, onlyActions])
 
   return (
-    <section className={`${styles.card} ${styles.recent}`} aria-labelledby="recent-title">
+    <section className={`card ${styles.recent}`} aria-label="Recent recommendations">
       <div className={styles.titleRow}>
-        <h2 id="recent-title">Recent recommendations</h2>
+        {title}
         <label className={styles.toggle}>
           <input
             type="checkbox"

@@ -2,13 +2,16 @@
 
 mod actions;
 mod data_quality;
+mod drift;
 mod economy;
 mod frontend;
 mod models;
 mod news;
 mod openapi;
 mod operations;
+mod pipeline;
 mod stocks;
+mod track_record;
 
 use std::time::{Duration, Instant};
 
@@ -37,8 +40,11 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/stocks/{ticker}/actions", get(actions::list))
         .route("/macro", get(economy::list))
         .route("/data-quality", get(data_quality::report))
+        .route("/pipeline/runs", get(pipeline::runs))
         .route("/models", get(models::list))
         .route("/models/{id}", get(models::one))
+        .route("/drift", get(drift::report))
+        .route("/track-record", get(track_record::report))
         .route("/health", get(operations::health))
         .route("/ready", get(operations::ready))
         .route("/metrics", get(operations::metrics))

@@ -1,7 +1,9 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{actions, data_quality, economy, models, news, operations, stocks};
+use super::{
+    actions, data_quality, drift, economy, models, news, operations, pipeline, stocks, track_record,
+};
 use crate::body::{AnalysisBody, PriceBody, SnapshotBody, StatusMessageBody};
 
 /// The description of the interface.
@@ -25,6 +27,9 @@ use crate::body::{AnalysisBody, PriceBody, SnapshotBody, StatusMessageBody};
         data_quality::report,
         models::list,
         models::one,
+        drift::report,
+        track_record::report,
+        pipeline::runs,
         operations::health,
         operations::ready,
         operations::metrics,

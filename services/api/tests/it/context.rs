@@ -252,10 +252,10 @@ async fn a_split_changes_all_bars_in_memory_at_once(pool: PgPool) {
         )
         .unwrap()
     };
-    for place in known..known + 3 {
-        commit(&pool, "AAPL", &[quarter(&bars[place])]).await;
+    for (place, bar) in bars.iter().enumerate().skip(known).take(3) {
+        commit(&pool, "AAPL", &[quarter(bar)]).await;
         let analysis = socket.next_of("analysis", "AAPL").await;
-        assert_eq!(analysis["bar"]["time"], text(bars[place].start));
+        assert_eq!(analysis["bar"]["time"], text(bar.start));
         let history = stored(place + 1).await;
         assert_says(&analysis, batch(service.folder.path(), &ids, &history));
     }

@@ -9,7 +9,9 @@
 
 mod context;
 mod data;
+mod learning;
 mod live;
+mod pipeline;
 mod reload;
 mod rest;
 mod socket;

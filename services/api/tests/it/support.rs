@@ -132,6 +132,7 @@ impl Service {
                 tickers: tickers.collect(),
             },
             policy: inference::Policy::default(),
+            costs: api::Costs::default(),
             timing,
         };
         let shutdown = CancellationToken::new();

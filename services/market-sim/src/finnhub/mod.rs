@@ -82,7 +82,11 @@ async fn company_news(
 
 fn items(story: &Story, ticker: &Ticker) -> Vec<Value> {
     let number = story.number();
-    let copies = if number % REPEATED == 0 { 3 } else { 1 };
+    let copies = if number.is_multiple_of(REPEATED) {
+        3
+    } else {
+        1
+    };
     let item = |copy: u64| {
         // Ids have eight to nine digits.
         let id = 10_000_000 + number % 800_000_000 + copy;

@@ -97,9 +97,10 @@ async fn everything(
             .filter(|story| from.is_none_or(|from| from <= story.published_at))
             .filter(|story| to.is_none_or(|to| story.published_at <= to))
             .filter(|story| {
-                terms
-                    .iter()
-                    .any(|term| mentions(&simulator.market, story, term))
+                terms.iter().all(|any| {
+                    any.iter()
+                        .any(|term| mentions(&simulator.market, story, term))
+                })
             })
             .collect();
         let skipped = page.saturating_sub(1).saturating_mul(size);
@@ -123,10 +124,14 @@ fn moment(text: Option<&str>) -> Result<Option<DateTime<Utc>>, chrono::ParseErro
     Ok(Some(moment))
 }
 
-/// The alternatives of a search: `"Apple Inc" OR AAPL` has two.
-fn terms(words: &str) -> Vec<String> {
-    let terms = words.split(" OR ").map(plain);
-    terms.filter(|term| !term.trim().is_empty()).collect()
+/// What a search wants all of, and the alternatives of each: `"Apple" AND (stock OR shares)` wants two things, the second
+/// of which has two.
+fn terms(words: &str) -> Vec<Vec<String>> {
+    let alternatives = |words: &str| -> Vec<String> {
+        let terms = words.split(" OR ").map(plain);
+        terms.filter(|term| !term.trim().is_empty()).collect()
+    };
+    words.split(" AND ").map(alternatives).collect()
 }
 
 /// Words in lower case with a blank on both sides of each.

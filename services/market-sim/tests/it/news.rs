@@ -95,6 +95,9 @@ async fn newsapi_is_a_day_late_and_a_month_deep() {
     let client = NewsApiClient::new(&connection, "key".into()).unwrap();
     let articles = client.articles(&apple, words, from, to).await.unwrap();
     assert_eq!(titles(&articles), ["Apple rises", "Old news"]);
+    let both = "\"Apple\" AND (rises OR soars)";
+    let articles = client.articles(&apple, both, from, to).await.unwrap();
+    assert_eq!(titles(&articles), ["Apple rises"]);
     let none = client.articles(&apple, "Nokia", from, to).await.unwrap();
     assert_eq!(titles(&none), [""; 0]);
     let early = time("2018-02-01T00:00:00Z");

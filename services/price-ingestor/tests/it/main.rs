@@ -6,6 +6,7 @@
 )]
 
 mod live;
+mod night;
 mod replay;
 mod survival;
 mod world;

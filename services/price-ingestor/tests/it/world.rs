@@ -180,6 +180,16 @@ impl World {
         Ingestor(command.spawn().unwrap())
     }
 
+    /// The exit code of a night's step `gaps`.
+    pub(crate) async fn fill_gaps(&self, pool: &PgPool, run_id: i64) -> Option<i32> {
+        let mut command = self.command(pool.connect_options().to_url_lossy().as_ref());
+        command
+            .args(["--once", "--review"])
+            .env("TANDEM_RUN_ID", run_id.to_string());
+        let ended = tokio::task::spawn_blocking(move || command.status().unwrap());
+        ended.await.unwrap().code()
+    }
+
     fn command(&self, database_url: &str) -> Command {
         let log = File::options()
             .create(true)

@@ -8,7 +8,9 @@ use market_data::{
     VendorConnection, VendorError, VendorKeys, YahooClient,
 };
 use model_registry::ChampionsFile;
-use storage::DatabaseSettings;
+use storage::{DatabaseSettings, TimescaleState};
+
+use crate::cli::DoctorArguments;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -18,8 +20,12 @@ const WANTED_BYTES: u64 = 2 << 30;
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
 /// `tandem doctor`: a line for each thing that must be right, with the remedy.
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let findings = super::block_on(async {
+        if arguments.fix {
+            let pool = super::open_database().await?;
+            storage::convert_to_hypertables(&pool).await?;
+        }
         let (settings, database, vendors) = (settings(), database(), vendors());
         let (database, vendors) = tokio::join!(database, vendors);
         let mut findings = settings;
@@ -169,13 +175,10 @@ async fn look_at_database() -> anyhow::Result<Vec<Finding>> {
         "database",
         format!("PostgreSQL {}: {bars}, {megabytes} MiB", report.version),
     ));
-    findings.push(match report.timescale {
-        Some(version) => good("timescaledb", format!("{version} is set up")),
-        None => missing(
-            "timescaledb",
-            "not set up: histories come from plain views, which is slower over years; install the extension and start a service",
-        ),
-    });
+    findings.push(timescale(
+        report.timescale.as_deref().unwrap_or_default(),
+        storage::timescale_state(&pool).await?,
+    ));
     let gaps = storage::open_gaps(&pool).await?;
     if gaps.is_empty() {
         findings.push(good("gaps", "no open gap"));
@@ -193,6 +196,33 @@ async fn look_at_database() -> anyhow::Result<Vec<Finding>> {
         ));
     }
     Ok(findings)
+}
+
+fn timescale(version: &str, state: TimescaleState) -> Finding {
+    let what = "timescaledb";
+    match state {
+        TimescaleState::Complete => good(
+            what,
+            format!("{version}: compression and aggregates are set up"),
+        ),
+        TimescaleState::Hypertables => good(
+            what,
+            format!(
+                "{version}: hypertables only, as this edition or version has no more; long histories are slower"
+            ),
+        ),
+        TimescaleState::Waiting { tables } => missing(
+            what,
+            format!(
+                "{version}: {} are large and still plain; stop the services and run `tandem doctor --fix`",
+                tables.join(", ")
+            ),
+        ),
+        TimescaleState::Absent => missing(
+            what,
+            "not set up: long histories are computed from minutes, which is slower; install the extension and start a service",
+        ),
+    }
 }
 
 /// Asks every vendor for the least it gives.

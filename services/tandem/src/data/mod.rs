@@ -1,4 +1,8 @@
 //! The commands on the database: history in, tables out, and whether all is well.
+#![expect(
+    clippy::print_stdout,
+    reason = "what these commands say is their output"
+)]
 
 pub(crate) mod backfill;
 pub(crate) mod doctor;

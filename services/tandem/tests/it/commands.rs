@@ -232,6 +232,7 @@ fn models_are_trained_asked_and_judged_on_what_they_have_not_seen() {
         "class prior",
         "persistence",
         "linear",
+        "boosted trees",
         "confirmed signals",
     ] {
         assert!(text.contains(name), "{name} is missing in:\n{text}");

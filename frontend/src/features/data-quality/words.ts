@@ -1,0 +1,69 @@
+import { formatConfidence, formatDate, formatTime, formatVolume, momentOfDay, newYorkDay } from '@/lib/format'
+import type { EpochMs, Finding, Gap } from '@/lib/wire'
+
+import type { Quality } from './data-quality'
+
+const DECIMALS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 2 })
+
+/** `16 Mar 2026, 10:02 to 10:44` */
+function formatSpan(start: EpochMs, end: EpochMs): string {
+  const last = newYorkDay(start) === newYorkDay(end) ? formatTime(end) : `${formatDate(end)}, ${formatTime(end)}`
+  return `${formatDate(start)}, ${formatTime(start)} to ${last}`
+}
+
+function plural(number: number, one: string, more: string): string {
+  return `${number.toLocaleString('en-US')} ${number === 1 ? one : more}`
+}
+
+/** An open gap in a sentence. */
+export function describeGap({ start, end, reason, expected_bars }: Gap): string {
+  switch (reason) {
+    case 'missing_session':
+      return `The prices of ${formatDate(start)} are missing.`
+    case 'stopped':
+      return `No prices came from ${formatSpan(start, end)} while others had some: trading in it may have been halted or ended.`
+    default:
+      return `About ${plural(expected_bars, 'minute is', 'minutes are')} missing: ${formatSpan(start, end)}.`
+  }
+}
+
+/** What was done about it: empty before the first try. */
+export function describeTries({ attempts }: Gap): string {
+  return attempts === 0 ? '' : ` Asked for again ${plural(attempts, 'time', 'times')}.`
+}
+
+/** A finding in a sentence. */
+export function describeFinding({ session, check, observed, expected, detail }: Finding): string {
+  const day = formatDate(momentOfDay(session))
+  switch (check) {
+    case 'zero_volume_minutes':
+      return `${day}: ${formatConfidence(observed)} of the minutes have no volume, at most ${formatConfidence(expected)} are usual.`
+    case 'session_volume':
+      return `${day}: ${formatVolume(observed)} shares were traded, about ${formatVolume(expected)} are usual.`
+    case 'daily_volume':
+      return `${day}: the minutes add up to ${DECIMALS.format(observed / expected)} times the volume that the vendor gives for the day.`
+    default:
+      return `${day}: ${detail}.`
+  }
+}
+
+/** All in a line; null when nothing is wrong. */
+export function summarise({ openGaps, gaps, totalFindings, findings }: Quality): string | null {
+  const parts = []
+  const [gap] = gaps
+  if (openGaps === 1 && gap) {
+    parts.push(describeGap(gap))
+  } else if (openGaps > 0) {
+    parts.push(`Prices are missing in ${openGaps.toLocaleString('en-US')} places.`)
+  }
+  const days = [...new Set(findings.map(({ session }) => session))].sort()
+  const [first, last] = [days[0], days.at(-1)]
+  if (first !== undefined && last !== undefined) {
+    const more = totalFindings > findings.length ? ' and more' : ''
+    const [from, to] = [first, last].map((day) => formatDate(momentOfDay(day)))
+    parts.push(`Volumes look wrong on ${days.length === 1 ? from : `${days.length}${more} days, ${from} to ${to}`}.`)
+  } else if (totalFindings > 0) {
+    parts.push('Some volumes look wrong.')
+  }
+  return parts.length === 0 ? null : parts.join(' ')
+}

@@ -1,0 +1,69 @@
+//! Which night it is, and what its networks may see.
+
+use calendar::{Calendar, Session};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+
+/// The last session that has closed at `now`: the night after it is due.
+pub(crate) fn last_closed(calendar: &Calendar, now: DateTime<Utc>) -> Option<Session> {
+    // No time zone is two days ahead of UTC.
+    let mut before = now.date_naive().checked_add_days(Days::new(2))?;
+    loop {
+        let session = calendar.previous_session(before)?;
+        if session.close <= now {
+            return Some(session);
+        }
+        before = session.date;
+    }
+}
+
+/// The close up to which the networks of the night after `night` may learn: that of the last session before the
+/// `held_out` newest, of which the night's own is one. New York date in, UTC out.
+pub(crate) fn training_end(
+    calendar: &Calendar,
+    night: NaiveDate,
+    held_out: usize,
+) -> Option<DateTime<Utc>> {
+    let mut date = night;
+    let mut close = None;
+    for _ in 0..held_out {
+        let session = calendar.previous_session(date)?;
+        date = session.date;
+        close = Some(session.close);
+    }
+    close
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_last_session_that_closed() {
+        let night = |text| {
+            last_closed(calendar::nyse(), at(text))
+                .unwrap()
+                .date
+                .to_string()
+        };
+        // Monday the 26th closes at 20:00 UTC.
+        assert_eq!(night("2018-03-26T19:59:59Z"), "2018-03-23");
+        assert_eq!(night("2018-03-26T20:00:00Z"), "2018-03-26");
+        assert_eq!(night("2018-03-27T05:30:00Z"), "2018-03-26");
+        // Good Friday, the weekend, and Monday before the close.
+        assert_eq!(night("2018-03-31T05:30:00Z"), "2018-03-29");
+        assert_eq!(night("2018-04-02T19:00:00Z"), "2018-03-29");
+    }
+
+    #[test]
+    fn the_held_out_sessions_are_the_newest() {
+        let night = "2018-04-03".parse().unwrap();
+        let end = |held_out| training_end(calendar::nyse(), night, held_out);
+        assert_eq!(end(1), Some(at("2018-04-02T20:00:00Z")));
+        // 28 March is the last session before 29 March, 2 and 3 April: the 30th is Good Friday.
+        assert_eq!(end(3), Some(at("2018-03-28T20:00:00Z")));
+    }
+}
