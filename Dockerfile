@@ -12,7 +12,7 @@ COPY .sqlx .sqlx
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --workspace --bins --locked \
     && mkdir /out \
-    && for program in api corporate-actions macro-ingestor news-ingestor price-ingestor tandem trainer; do cp "target/debug/$program" /out/; done \
+    && for program in api corporate-actions drift-monitor macro-ingestor news-ingestor nightly price-ingestor tandem trainer; do cp "target/debug/$program" /out/; done \
     && strip /out/*
 
 FROM node:22-bookworm-slim AS frontend
@@ -37,7 +37,7 @@ RUN apt-get update \
     && ln -sf /usr/share/zoneinfo/America/New_York /etc/localtime \
     && groupadd --system --gid 10001 tandem \
     && useradd --system --create-home --home-dir /var/lib/tandem --uid 10001 --gid tandem tandem \
-    && install -d -o tandem -g tandem /var/lib/tandem/models /var/lib/tandem/config
+    && install -d -o tandem -g tandem /var/lib/tandem/models /var/lib/tandem/config /var/lib/tandem/nights
 COPY --from=rust /out/ /usr/local/bin/
 COPY --from=frontend /src/out /usr/share/tandem/frontend
 COPY config /etc/tandem
@@ -45,6 +45,7 @@ COPY scripts/docker/nightly-cron /usr/local/bin/nightly-cron
 ENV TANDEM_CONFIG=/etc/tandem/tandem.toml \
     TANDEM_MODELS_DIR=/var/lib/tandem/models \
     TANDEM_MODEL_CONFIG=/var/lib/tandem/config/model_config.json \
+    TANDEM_NIGHTS_DIR=/var/lib/tandem/nights \
     TANDEM_FRONTEND_DIR=/usr/share/tandem/frontend \
     TANDEM_LOG_FORMAT=json
 USER 10001:10001

@@ -56,7 +56,7 @@ const SECTIONS: [&str; 13] = [
     "quality",
     "news",
     "economy",
-    "storage",
+    "retention",
     "labels",
     "training",
     "policy",

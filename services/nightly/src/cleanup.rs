@@ -1,4 +1,4 @@
-//! What nobody needs any more: models that nothing names, and folders of old nights.
+//! What nobody needs any more: data older than the settings keep, models that nothing names, and folders of old nights.
 
 use std::{collections::BTreeSet, io, path::Path};
 
@@ -6,11 +6,21 @@ use anyhow::Context;
 use chrono::{Days, NaiveDate};
 use domain::ModelId;
 use model_registry::{ChampionsFile, remove_unneeded};
+use storage::RetentionSettings;
 
 use crate::{child::Ended, conduct::Conductor};
 
 /// Cleans up. The champions with their history, the models of stored predictions and the newest challengers stay.
 pub(crate) async fn clean_up(night: &Conductor) -> Ended {
+    let retention: RetentionSettings = match service_kit::load_settings("retention") {
+        Ok(settings) => settings,
+        Err(error) => return Ended::Failed(chain(&error.into())),
+    };
+    match storage::apply_retention(&night.pool, &retention, night.clock.now()).await {
+        Ok(()) => (),
+        Err(error) if error.is_retryable() => return Ended::Passing(chain(&error.into())),
+        Err(error) => return Ended::Failed(chain(&error.into())),
+    }
     let models = match storage::models_of_predictions(&night.pool).await {
         Ok(models) => models,
         Err(error) if error.is_retryable() => return Ended::Passing(chain(&error.into())),

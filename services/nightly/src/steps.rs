@@ -79,7 +79,7 @@ impl Step {
                 let until = training_end.to_rfc3339_opts(SecondsFormat::Secs, true);
                 Work::Program("trainer", words(&["--until", &until]))
             }
-            Self::Validate => Work::Program("validator", Vec::new()),
+            Self::Validate => Work::OptionalProgram("validator", Vec::new()),
             Self::Cleanup => Work::Cleanup,
             Self::Report => Work::Report,
         }

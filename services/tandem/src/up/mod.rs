@@ -144,6 +144,12 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
                 trained => trained?,
             }
         }
+        services.push(Service::start(
+            Program::new("drift-monitor", vec![], &environment),
+            None,
+            &logs,
+            &token,
+        ));
         let market = scenario.start_market()?;
         eprintln!("running; Ctrl-C stops everything");
         market::watch(market.as_ref(), &token).await;
