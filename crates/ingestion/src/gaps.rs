@@ -161,6 +161,8 @@ impl Ingestor {
         let known = storage::gaps_between(pool, Some(ticker), *first_bar, last).await?;
         let fresh: Vec<Gap> = found
             .iter()
+            // History begins with the first bar stored, which may lie within a session: what was before is no hole.
+            .filter(|stretch| stretch.start >= *first_bar)
             .filter(|stretch| !known.iter().any(|gap| is_settled(gap, stretch)))
             .map(|stretch| {
                 Gap::found(

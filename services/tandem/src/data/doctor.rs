@@ -8,6 +8,7 @@ use market_data::{
     VendorConnection, VendorError, VendorKeys, YahooClient,
 };
 use model_registry::ChampionsFile;
+use sentiment::SentimentModel;
 use storage::{DatabaseSettings, TimescaleState};
 
 use crate::cli::DoctorArguments;
@@ -126,6 +127,8 @@ fn settings() -> Vec<Finding> {
             format!("{:#}", anyhow::Error::new(error)),
         )),
     }
+    // A file that cannot be read is one trouble, however many sections it has.
+    findings.dedup_by(|later, earlier| later.text == earlier.text);
     findings
 }
 
@@ -349,8 +352,17 @@ async fn offset_from_vendor() -> anyhow::Result<TimeDelta> {
 /// Which model scores news.
 fn sentiment() -> Finding {
     let what = "sentiment";
-    match sentiment::SentimentModel::load(&service_kit::sentiment_dir()) {
-        Ok(model) => good(what, format!("{} scores the news", model.name())),
+    match SentimentModel::load(&service_kit::sentiment_dir()) {
+        Ok(model) => good(
+            what,
+            match model {
+                SentimentModel::Transformer(_) => format!("{} scores the news", model.name()),
+                SentimentModel::Lexicon(_) => format!(
+                    "{} scores the news; `tandem models fetch` brings a better model",
+                    model.name()
+                ),
+            },
+        ),
         Err(error) => broken(what, format!("{:#}", anyhow::Error::new(error))),
     }
 }

@@ -26,6 +26,9 @@ pub(crate) fn run(arguments: &ExportArguments) -> anyhow::Result<()> {
         }
     })?;
     write_table(&path, columns)?;
+    if path.as_os_str() != "-" {
+        eprintln!("wrote {}", path.display());
+    }
     Ok(())
 }
 

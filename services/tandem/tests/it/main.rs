@@ -1,6 +1,7 @@
-//! Checks of the whole workspace, and of the research commands as a person calls them.
+//! Checks of the whole workspace, and of the commands as a person calls them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
 mod commands;
+mod database;
