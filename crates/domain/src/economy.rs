@@ -3,6 +3,12 @@ use std::{fmt, str::FromStr, sync::Arc};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+/// The series that Tandem follows whatever the settings add, and that features are made of, as FRED spells them: the
+/// volatility index, ten-year yield, yield curve, policy rate, unemployment, consumer prices and gross domestic product.
+pub const MACRO_SERIES: [&str; 7] = [
+    "VIXCLS", "DGS10", "T10Y2Y", "FEDFUNDS", "UNRATE", "CPIAUCSL", "GDP",
+];
+
 /// The id of an economic series as FRED spells it, such as `CPIAUCSL`.
 ///
 /// Cloning is cheap: the text is shared.
@@ -90,6 +96,15 @@ pub struct MacroObservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_series_are_fred_s() {
+        assert!(
+            MACRO_SERIES
+                .iter()
+                .all(|series| SeriesId::parse(series).is_ok())
+        );
+    }
 
     #[test]
     fn ids_are_fred_s() {

@@ -12,7 +12,7 @@ mod universe;
 
 pub use bar::{BAR_SECONDS, Bar, BarFault};
 pub use corporate_action::{CorporateAction, ShareChange};
-pub use economy::{InvalidSeriesId, MacroObservation, SeriesId};
+pub use economy::{InvalidSeriesId, MACRO_SERIES, MacroObservation, SeriesId};
 pub use news::{InvalidSentiment, NewsArticle, NewsSource, Sentiment};
 pub use prediction::{
     Class, InvalidModelId, InvalidModelKind, InvalidProbabilities, ModelId, ModelKind, Prediction,

@@ -15,10 +15,9 @@ use std::{collections::BTreeMap, env, error::Error, fs::File, hint::black_box, t
 
 use calendar::nyse;
 use chrono::TimeDelta;
-use domain::{Bar, SeriesId};
+use domain::{Bar, MACRO_SERIES, SeriesId};
 use features::{
-    FEATURE_COUNT, FeatureStream, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NewsEvent,
-    TickerContext, fold,
+    FEATURE_COUNT, FeatureStream, MACRO_HORIZON, MacroEvent, NewsEvent, TickerContext, fold,
 };
 use flate2::read::GzDecoder;
 

@@ -11,11 +11,6 @@ pub const NEWS_HORIZON: TimeDelta = TimeDelta::hours(72);
 /// of a year ago that was revised since.
 pub const MACRO_HORIZON: TimeDelta = TimeDelta::days(2 * 365);
 
-/// The economic series that features are made of, as FRED names them. Events of others are ignored.
-pub const MACRO_SERIES: [&str; 7] = [
-    "VIXCLS", "DGS10", "T10Y2Y", "FEDFUNDS", "UNRATE", "CPIAUCSL", "GDP",
-];
-
 /// A story about a ticker: when it could be used, and how it sounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NewsEvent {

@@ -1,6 +1,7 @@
 use chrono::{Months, NaiveDate};
+use domain::MACRO_SERIES;
 
-use crate::{MACRO_SERIES, MacroEvent, pending::Pending};
+use crate::{MacroEvent, pending::Pending};
 
 pub(crate) const MACRO_FEATURES: usize = 12;
 

@@ -12,9 +12,7 @@ mod stream;
 mod usual_volume;
 mod window;
 
-pub use context::{
-    Context, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent, TickerContext,
-};
+pub use context::{Context, MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent, TickerContext};
 pub use scaler::{SCALED_MAXIMUM, SCALED_MINIMUM, Scaler, ScalerFault};
 pub use schema::{
     CLOCK_FEATURES, CONTEXT_FEATURES, DAILY_ECONOMY_FEATURES, FEATURE_COUNT, FeatureSchema,

@@ -22,7 +22,7 @@ pub use corporate_actions::{
     ActionChange, ActionReport, SplitFactor, split_factor, update_corporate_actions,
     without_dividends,
 };
-pub use economy::{MACRO_SERIES, store_economy};
+pub use economy::store_economy;
 pub use error::IngestError;
 pub use gaps::GapReport;
 pub use ingestor::{Ingestor, PollReport};

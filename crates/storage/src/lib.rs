@@ -64,7 +64,9 @@ pub use pipeline::{
     begin_run, finish_run, finish_step, newest_run, recent_runs, record_step_ticker, reopen_run,
     start_step,
 };
-pub use pool::{DatabaseSettings, MIGRATOR, connect, drop_database, ensure_database, migrate};
+pub use pool::{
+    DatabaseSettings, MIGRATOR, connect, drop_database, ensure_database, migrate, open,
+};
 pub use quality::{Finding, SessionVolume, findings_between, session_volumes, store_findings};
 pub use quarantine::{QuarantineCount, RefusedRow, quarantine, quarantine_counts};
 pub use revisions::{BarRevision, bar_revisions};

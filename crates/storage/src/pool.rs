@@ -43,6 +43,16 @@ impl DatabaseSettings {
     }
 }
 
+/// Opens the database at an address with the usual settings, and brings its schema up to date: how a program begins.
+///
+/// # Errors
+/// As [`connect`] and [`migrate`].
+pub async fn open(url: String) -> Result<PgPool, StorageError> {
+    let pool = connect(&DatabaseSettings::new(url.into())).await?;
+    migrate(&pool).await?;
+    Ok(pool)
+}
+
 /// Opens the pool, and waits for a database that is still starting.
 ///
 /// # Errors

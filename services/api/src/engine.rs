@@ -13,8 +13,8 @@ use std::{
 use anyhow::Context as _;
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Bar, ModelKind, Prediction, Recommendation, SeriesId, Ticker};
-use features::{MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent};
+use domain::{Bar, MACRO_SERIES, ModelKind, Prediction, Recommendation, SeriesId, Ticker};
+use features::{MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent};
 use inference::{Champions, DualPrediction, Policy};
 use service_kit::Clock;
 use storage::{FormingPrice, Notice, PgPool};

@@ -12,7 +12,7 @@ use domain::Universe;
 use ingestion::{IngestError, IngestSettings, MarketTime};
 use market_data::{Gate, GateLimits, Vendor, VendorConnection, YahooClient};
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool, StorageError};
+use storage::StorageError;
 
 use crate::{undo::Named, update::Updater};
 
@@ -57,10 +57,18 @@ async fn run_until_signal(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(words) = &arguments.remove {
-        return undo::remove(&open_database().await?, &Named::parse(words)?).await;
+        return undo::remove(
+            &storage::open(service_kit::database_url()?).await?,
+            &Named::parse(words)?,
+        )
+        .await;
     }
     if let Some(words) = &arguments.restore {
-        return undo::restore(&open_database().await?, &Named::parse(words)?).await;
+        return undo::restore(
+            &storage::open(service_kit::database_url()?).await?,
+            &Named::parse(words)?,
+        )
+        .await;
     }
     let updater = start().await?;
     if arguments.daemon {
@@ -93,19 +101,12 @@ async fn start() -> anyhow::Result<Updater> {
     tracing::info!(tickers = tickers.len(), market_time = %clock.now(), speed = clock.speed(), "corporate-actions starts");
     Ok(Updater {
         gate: Gate::new(Vendor::Yahoo.name(), time.clone(), limits),
-        pool: open_database().await?,
+        pool: storage::open(service_kit::database_url()?).await?,
         vendor,
         time,
         clock,
         tickers,
     })
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }
 
 /// A lost database may be back when this is run again.

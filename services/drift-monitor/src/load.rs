@@ -5,11 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::Context as _;
 use calendar::Calendar;
 use chrono::{DateTime, Utc};
-use domain::{Bar, CorporateAction, SeriesId, ShareChange, Ticker};
+use domain::{Bar, CorporateAction, MACRO_SERIES, SeriesId, ShareChange, Ticker};
 use evaluation::LastClose;
-use features::{
-    Context, MACRO_HORIZON, MACRO_SERIES, MacroEvent, NEWS_HORIZON, NewsEvent, WARM_UP_SESSIONS,
-};
+use features::{Context, MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent, WARM_UP_SESSIONS};
 use storage::PgPool;
 
 use crate::{

@@ -7,7 +7,6 @@ use domain::Universe;
 use drift_monitor::{DriftMonitor, DriftSettings, Places};
 use model_registry::ChampionsFile;
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool};
 
 /// Watches how the champions do, and puts a better one back when one fails.
 #[derive(Parser)]
@@ -37,7 +36,7 @@ async fn run(once: bool) -> anyhow::Result<()> {
     let universe: Universe = service_kit::load_settings("universe")?;
     let clock = Clock::from_environment()?;
     let alerts = Alerts::new(AlertSettings::from_environment())?;
-    let pool = open_database().await?;
+    let pool = storage::open(service_kit::database_url()?).await?;
     let places = Places {
         models_dir: service_kit::models_dir(),
         champions: ChampionsFile::new(service_kit::model_config_path()),
@@ -52,11 +51,4 @@ async fn run(once: bool) -> anyhow::Result<()> {
     monitor.resolve(as_of).await?;
     monitor.look(as_of).await?;
     Ok(())
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }

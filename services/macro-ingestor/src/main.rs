@@ -7,7 +7,7 @@ use clap::Parser;
 use macro_ingestor::{EconomySettings, MacroIngestor};
 use market_data::{VendorConnection, VendorKeys};
 use service_kit::{Clock, Passing, Shutdown};
-use storage::{DatabaseSettings, PgPool, StorageError};
+use storage::StorageError;
 
 /// Keeps the economic series in the database up to date.
 #[derive(Parser)]
@@ -42,7 +42,7 @@ async fn run(once: bool) -> anyhow::Result<()> {
     let settings: EconomySettings = service_kit::load_settings("economy")?;
     let clock = Clock::from_environment()?;
     let connection = VendorConnection::from_environment(settings.request_timeout());
-    let pool = open_database().await?;
+    let pool = storage::open(service_kit::database_url()?).await?;
     tracing::info!(market_time = %clock.now(), speed = clock.speed(), "macro-ingestor starts");
     let keys = VendorKeys::from_environment();
     let mut ingestor = MacroIngestor::new(&settings, &connection, &keys, pool, clock)?;
@@ -57,11 +57,4 @@ async fn run(once: bool) -> anyhow::Result<()> {
         return Err(Passing(format!("no answer about {names}: the log says why")).into());
     }
     Ok(())
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }

@@ -2,8 +2,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::ensure;
 use chrono::{NaiveDate, TimeDelta};
-use domain::SeriesId;
-use ingestion::MACRO_SERIES;
+use domain::{MACRO_SERIES, SeriesId};
 use serde::Deserialize;
 
 /// Which economic series are followed: section `[economy]` of the settings.

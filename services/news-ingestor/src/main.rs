@@ -5,7 +5,6 @@ use domain::Universe;
 use market_data::{VendorConnection, VendorKeys};
 use news_ingestor::{NewsIngestor, NewsSettings, Surroundings};
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -24,7 +23,7 @@ async fn run() -> anyhow::Result<()> {
     let universe: Universe = service_kit::load_settings("universe")?;
     let settings: NewsSettings = service_kit::load_settings("news")?;
     let clock = Clock::from_environment()?;
-    let pool = open_database().await?;
+    let pool = storage::open(service_kit::database_url()?).await?;
     tracing::info!(
         tickers = universe.tickers.len(),
         market_time = %clock.now(),
@@ -40,11 +39,4 @@ async fn run() -> anyhow::Result<()> {
         models_dir: service_kit::sentiment_dir(),
     };
     NewsIngestor::new(&settings, around)?.run().await
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }

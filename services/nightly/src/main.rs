@@ -16,7 +16,7 @@ use anyhow::Context;
 use chrono::NaiveDate;
 use clap::Parser;
 use service_kit::{Clock, EXIT_PASSING, Shutdown};
-use storage::{DatabaseSettings, PgPool, StorageError};
+use storage::StorageError;
 
 use crate::{
     conduct::{Conductor, Ending, Wishes},
@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 async fn start(arguments: Arguments) -> anyhow::Result<Ending> {
     service_kit::init_telemetry()?;
     if arguments.list {
-        list::print(&open_database().await?).await?;
+        list::print(&storage::open(service_kit::database_url()?).await?).await?;
         return Ok(Ending::Done);
     }
     let alerts = Alerts::new(AlertSettings::from_environment())?;
@@ -106,7 +106,7 @@ async fn run(arguments: Arguments, alerts: Alerts) -> anyhow::Result<Ending> {
         Some(folder) => folder,
         None => own_folder()?,
     };
-    let pool = open_database().await?;
+    let pool = storage::open(service_kit::database_url()?).await?;
     let conductor = Conductor {
         pool,
         clock,
@@ -133,13 +133,6 @@ fn own_folder() -> anyhow::Result<PathBuf> {
         .parent()
         .map(PathBuf::from)
         .with_context(|| format!("{} lies in no folder", program.display()))
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }
 
 #[cfg(test)]

@@ -77,8 +77,7 @@ fn round(value: f64) -> f64 {
 async fn fresh_database(server: &DatabaseSettings) -> anyhow::Result<(PgPool, String)> {
     storage::drop_database(server, DATABASE).await?;
     let url = storage::ensure_database(server, DATABASE).await?;
-    let pool = storage::connect(&DatabaseSettings::new(url.clone().into())).await?;
-    storage::migrate(&pool).await?;
+    let pool = storage::open(url.clone()).await?;
     Ok((pool, url))
 }
 

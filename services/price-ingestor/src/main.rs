@@ -12,7 +12,7 @@ use domain::{Ticker, Universe};
 use ingestion::{IngestError, IngestSettings, Ingestor, MarketTime, QualitySettings};
 use market_data::{AlphaVantageClient, VendorConnection, VendorKeys, YahooClient};
 use service_kit::{Clock, Shutdown};
-use storage::{DatabaseSettings, PgPool, StorageError};
+use storage::{PgPool, StorageError};
 
 use crate::{
     live::{Live, LiveFeed},
@@ -95,7 +95,7 @@ async fn start() -> anyhow::Result<Service> {
         .alpha_vantage
         .map(|key| AlphaVantageClient::new(&connection, key))
         .transpose()?;
-    let pool = open_database().await?;
+    let pool = storage::open(service_kit::database_url()?).await?;
     let (now, speed) = (clock.clone(), clock.clone());
     let time = MarketTime::new(move || now.now(), move || speed.speed());
     tracing::info!(
@@ -140,13 +140,6 @@ async fn start() -> anyhow::Result<Service> {
         pool,
         tickers,
     })
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }
 
 /// A lost database may be back when this is run again.

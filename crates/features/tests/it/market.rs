@@ -2,8 +2,8 @@
 
 use calendar::nyse;
 use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
-use domain::{Bar, SeriesId};
-use features::{FeatureVector, MACRO_SERIES, MacroEvent, NewsEvent, TickerContext};
+use domain::{Bar, MACRO_SERIES, SeriesId};
+use features::{FeatureVector, MacroEvent, NewsEvent, TickerContext};
 
 /// SplitMix64: enough randomness for tests, the same everywhere.
 pub(crate) struct Random(u64);

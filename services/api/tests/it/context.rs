@@ -3,10 +3,10 @@
 use api::Timing;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Bar, CorporateAction, MacroObservation, NewsArticle, NewsSource, Sentiment, SeriesId,
-    ShareChange,
+    Bar, CorporateAction, MACRO_SERIES, MacroObservation, NewsArticle, NewsSource, Sentiment,
+    SeriesId, ShareChange,
 };
-use features::{MACRO_SERIES, MacroEvent, NewsEvent, TickerContext};
+use features::{MacroEvent, NewsEvent, TickerContext};
 use storage::{ArticleSentiment, PgPool, Story};
 
 use crate::{

@@ -54,7 +54,7 @@ async fn from_vendor(
     let tickers = super::tickers_or_all(&arguments.ticker)?;
     let (now, speed) = (clock.clone(), clock.clone());
     let time = MarketTime::new(move || now.now(), move || speed.speed());
-    let pool = super::open_database().await?;
+    let pool = storage::open(service_kit::database_url()?).await?;
     let mut ingestor =
         Ingestor::new(vendor, pool, calendar::nyse(), time, settings, &tickers).await?;
     let report = ingestor.backfill_between(from, to).await?;
@@ -128,7 +128,7 @@ fn from_file(
         eprintln!("{outside} bars outside regular sessions left out");
     }
     let counts = super::block_on(async {
-        let pool = super::open_database().await?;
+        let pool = storage::open(service_kit::database_url()?).await?;
         let mut counts = UpsertCounts::default();
         for batch in bars.chunks(BATCH) {
             let stored = storage::upsert_bars(&pool, batch).await?;

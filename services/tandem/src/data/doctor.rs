@@ -24,7 +24,7 @@ const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let findings = super::block_on(async {
         if arguments.fix {
-            let pool = super::open_database().await?;
+            let pool = storage::open(service_kit::database_url()?).await?;
             storage::convert_to_hypertables(&pool).await?;
         }
         let (settings, database, vendors) = (settings(), database(), vendors());

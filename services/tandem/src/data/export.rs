@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &ExportArguments) -> anyhow::Result<()> {
     let (from, to) = super::whole_days(arguments.from, arguments.to)?;
     let tickers = super::tickers_or_all(&arguments.ticker)?;
     let columns = super::block_on(async {
-        let pool = super::open_database().await?;
+        let pool = storage::open(service_kit::database_url()?).await?;
         match arguments.what {
             ExportWhat::Bars => bars(&pool, &tickers, from, to).await,
             ExportWhat::Predictions => predictions(&pool, &tickers, from, to).await,

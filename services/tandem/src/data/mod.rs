@@ -12,20 +12,12 @@ pub(crate) mod models;
 use anyhow::Context;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use domain::{Ticker, Universe};
-use storage::{DatabaseSettings, PgPool};
 
 /// Runs a command that waits for network or database.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Runtime::new()
         .context("failed to start the async runtime")?
         .block_on(work)
-}
-
-async fn open_database() -> anyhow::Result<PgPool> {
-    let url = service_kit::database_url()?;
-    let pool = storage::connect(&DatabaseSettings::new(url.into())).await?;
-    storage::migrate(&pool).await?;
-    Ok(pool)
 }
 
 /// The tickers given, or all that are watched.

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use calendar::Calendar;
 use chrono::{DateTime, Days, Months, NaiveDate, TimeDelta, Utc};
-use domain::SeriesId;
-use features::{MACRO_SERIES, MacroEvent};
+use domain::{MACRO_SERIES, SeriesId};
+use features::MacroEvent;
 use serde::Deserialize;
 
 /// From a session's open to 18:00 in New York, when the day's publications are out.

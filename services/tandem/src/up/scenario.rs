@@ -262,8 +262,7 @@ impl Scenario {
             storage::drop_database(&server, &name).await?;
         }
         let url = storage::ensure_database(&server, &name).await?;
-        let pool = storage::connect(&DatabaseSettings::new(url.clone().into())).await?;
-        storage::migrate(&pool).await?;
+        let pool = storage::open(url.clone()).await?;
         let newest = storage::bar_range(&pool)
             .await?
             .map(|(_, last)| last + TimeDelta::seconds(domain::BAR_SECONDS));
