@@ -46,8 +46,14 @@ async fn one_program_runs_the_night(pool: PgPool) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let mut third = third.unwrap();
+    // Tests that run beside this one hold locks in databases of their own.
     sqlx::query(
-        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()",
+        r#"
+        select pg_terminate_backend(pid)
+        from pg_stat_activity
+        join pg_locks using (pid)
+        where locktype = 'advisory' and datname = current_database() and pid <> pg_backend_pid()
+        "#,
     )
     .execute(&pool)
     .await
