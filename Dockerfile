@@ -8,11 +8,13 @@ COPY crates crates
 COPY services services
 COPY migrations migrations
 COPY .sqlx .sqlx
+# Written into every model's card, beside the version: the image has no git to ask.
+ARG TANDEM_COMMIT=
 # The dev profile is Tandem's one profile: it is optimised (see Cargo.toml).
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --workspace --bins --locked \
     && mkdir /out \
-    && for program in api corporate-actions drift-monitor macro-ingestor news-ingestor nightly price-ingestor tandem trainer; do cp "target/debug/$program" /out/; done \
+    && for program in api corporate-actions drift-monitor macro-ingestor news-ingestor nightly price-ingestor tandem trainer validator; do cp "target/debug/$program" /out/; done \
     && strip /out/*
 
 FROM node:22-bookworm-slim AS frontend

@@ -52,6 +52,6 @@ pub struct Recommendation {
     pub confidence: f32,
     /// One sentence that says why, for people.
     pub reason: String,
-    /// The models leaned to a direction and the policy held back, as opposed to both expecting nothing.
+    /// A hold because the models are not sure, or because the move would not pay, as opposed to both ruling out a move.
     pub abstained: bool,
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{Class, ModelId, Ticker};
+use domain::{AdaptiveThresholds, Class, ModelId, Ticker};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConformalSets, Coverage, DailyMean, DeflatedSharpe, Reliability, ScoreError, Scores, Signal,
-    SignalScores, daily_mean, deflated_sharpe, most_probable, reliability, score, score_signals,
-    scores::surprise,
+    Coverage, DailyMean, DeflatedSharpe, Reliability, ScoreError, Scores, Signal, SignalScores,
+    covered_in_service, daily_mean, deflated_sharpe, most_probable, reliability, score,
+    score_signals, scores::surprise,
 };
 
 /// One decision that neither network has seen, what both said and what came of it.
@@ -70,8 +70,8 @@ pub struct Network {
     pub seed: u64,
     /// What its data were used for, with the dates.
     pub ranges: Vec<NamedRange>,
-    /// Its conformal sets, where it has some.
-    pub sets: Option<ConformalSets>,
+    /// Its conformal sets as they start in service, where it has some.
+    pub sets: Option<AdaptiveThresholds>,
 }
 
 /// A stretch of data.
@@ -335,15 +335,16 @@ pub fn compare(
     settings.check()?;
     check(cases)?;
     let bench = Bench::new(cases, settings);
+    let bar_starts: Vec<DateTime<Utc>> = cases.iter().map(|case| case.bar_start).collect();
     let side = |side: Side, network: &Network| -> Result<(Judged, Vec<f64>), CompareError> {
         let said: Vec<[f64; 3]> = cases.iter().map(|case| *case.said(side)).collect();
         let judged = bench.judge(side.name(), &said, None)?;
         let decisions: Vec<Option<Class>> = cases.iter().map(|case| rule(case, side)).collect();
         let (confirmed, net_returns_bps) = bench.confirmed(&decisions);
         let judged = Judged {
-            coverage: network.sets.map(|sets| SetCoverage {
+            coverage: network.sets.as_ref().map(|sets| SetCoverage {
                 asked: sets.coverage,
-                found: sets.covered(&bench.truth, &said),
+                found: covered_in_service(sets, &bar_starts, &bench.truth, &said),
             }),
             confirmed: Some(confirmed),
             ..judged

@@ -1,13 +1,17 @@
 //! Sets of classes that hold what happens with a set probability (split conformal prediction, one threshold a class).
 
-use domain::Class;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::{AdaptiveThresholds, Class};
 use serde::{Deserialize, Serialize};
 
 /// How improbable a class may be and still belong to the set, one limit for each class in the order of [`Class::ALL`].
 ///
 /// Fitted on cases that the model has not been trained on. If those of tomorrow come from the same distribution, the set
 /// holds the class that happens with at least the probability asked for, for each class by itself (Vovk 2012; Sadinle,
-/// Lei and Wasserman 2019). Markets drift, so that the coverage is reported on unseen days beside it.
+/// Lei and Wasserman 2019). Markets drift, so that in service the limits move from there, see [`AdaptiveThresholds`], and
+/// the coverage is reported on unseen days beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConformalSets {
     /// Probability with which the set should hold what happens, 0 to 1.
@@ -83,20 +87,69 @@ impl ConformalSets {
         std::array::from_fn(|class| probabilities[class] >= self.thresholds[class])
     }
 
-    /// Share of cases whose set held what happened, for each class (NaN without a case) and for all.
+    /// How often the sets held what happened.
     pub fn covered(&self, truth: &[Class], probabilities: &[[f64; 3]]) -> Coverage {
-        let (mut held, mut cases, mut sizes) = ([0_usize; 3], [0_usize; 3], [0_usize; 4]);
+        let mut tally = Tally::default();
         for (truth, values) in truth.iter().zip(probabilities) {
-            let set = self.set(values);
-            cases[truth.index()] += 1;
-            held[truth.index()] += usize::from(set[truth.index()]);
-            sizes[set.iter().filter(|inside| **inside).count()] += 1;
+            tally.add(*truth, self.set(values));
         }
-        let all: usize = cases.iter().sum();
+        tally.coverage()
+    }
+}
+
+/// How often the sets held what happened when they are moved as in service, from their start on: by the starts of the
+/// bars `[cases]` (UTC, in any order), what happened and the probabilities `[cases, 3]`.
+pub fn covered_in_service(
+    start: &AdaptiveThresholds,
+    bar_starts: &[DateTime<Utc>],
+    truth: &[Class],
+    probabilities: &[[f64; 3]],
+) -> Coverage {
+    let mut minutes: BTreeMap<DateTime<Utc>, Vec<(Class, [f64; 3])>> = BTreeMap::new();
+    for ((bar_start, truth), values) in bar_starts.iter().zip(truth).zip(probabilities) {
+        minutes
+            .entry(*bar_start)
+            .or_default()
+            .push((*truth, *values));
+    }
+    let mut moving = start.clone();
+    let mut tally = Tally::default();
+    for (bar_start, outcomes) in minutes {
+        let sets = ConformalSets {
+            coverage: moving.coverage,
+            thresholds: moving.at(bar_start),
+        };
+        for (truth, values) in &outcomes {
+            tally.add(*truth, sets.set(values));
+        }
+        moving.learn(bar_start, &outcomes);
+    }
+    tally.coverage()
+}
+
+/// Counts of cases by class and of sets by size.
+#[derive(Default)]
+struct Tally {
+    held: [usize; 3],
+    cases: [usize; 3],
+    sizes: [usize; 4],
+}
+
+impl Tally {
+    fn add(&mut self, truth: Class, set: [bool; 3]) {
+        self.cases[truth.index()] += 1;
+        self.held[truth.index()] += usize::from(set[truth.index()]);
+        self.sizes[set.iter().filter(|inside| **inside).count()] += 1;
+    }
+
+    fn coverage(&self) -> Coverage {
+        let all: usize = self.cases.iter().sum();
         Coverage {
-            classes: std::array::from_fn(|class| held[class] as f64 / cases[class] as f64),
-            all: held.iter().sum::<usize>() as f64 / all as f64,
-            sizes: sizes.map(|count| count as f64 / all as f64),
+            classes: std::array::from_fn(|class| {
+                self.held[class] as f64 / self.cases[class] as f64
+            }),
+            all: self.held.iter().sum::<usize>() as f64 / all as f64,
+            sizes: self.sizes.map(|count| count as f64 / all as f64),
         }
     }
 }
@@ -152,6 +205,35 @@ mod tests {
             }
             assert!((covered.sizes.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn in_service_the_sets_follow_what_happens() {
+        // The model has become worse than it knows: on unseen days it says nothing but noise.
+        let (truth, probabilities) = honest(5_000, 1);
+        let (_, noise) = honest(20_000, 5);
+        let (unseen, _) = honest(20_000, 2);
+        let sets = ConformalSets::fit(&truth, &probabilities, 0.8).unwrap();
+        let before = sets.covered(&unseen, &noise);
+        assert!((before.all - 0.8).abs() > 0.05, "{before:?}");
+        let start = AdaptiveThresholds::new(0.8, sets.thresholds, 60);
+        let bar_starts: Vec<DateTime<Utc>> = (0..20_000)
+            .map(|case| DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(case / 2))
+            .collect();
+        let covered = covered_in_service(&start, &bar_starts, &unseen, &noise);
+        for share in covered.classes.into_iter().chain([covered.all]) {
+            assert!((share - 0.8).abs() < 0.02, "{covered:?}");
+        }
+        // The order in which they are told is of no account.
+        let backwards = |values: &[[f64; 3]]| values.iter().rev().copied().collect::<Vec<_>>();
+        let (starts, truth): (Vec<_>, Vec<_>) = bar_starts
+            .iter()
+            .copied()
+            .zip(unseen.iter().copied())
+            .rev()
+            .unzip();
+        let again = covered_in_service(&start, &starts, &truth, &backwards(&noise));
+        assert!((again.all - covered.all).abs() < 1e-3, "{again:?}");
     }
 
     #[test]

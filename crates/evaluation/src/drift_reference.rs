@@ -209,8 +209,16 @@ impl TimesOfDay {
         let effects = reference
             .iter()
             .zip(&current)
-            .map(|(reference, current)| effect(reference, current))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|(reference, current)| {
+                let effect = effect(reference, current)?;
+                // Endless where the training had one value only, such as that of a quarter; no file can hold that.
+                let z_of_mean = effect.z_of_mean.clamp(-FARTHEST, FARTHEST);
+                Ok(Effect {
+                    z_of_mean,
+                    ..effect
+                })
+            })
+            .collect::<Result<Vec<_>, DriftError>>()?;
         Ok(Shift {
             effects,
             correlation: self.correlation_shift(&reference, &current),
@@ -454,6 +462,19 @@ mod tests {
         assert!(shift.correlation < 0.05, "{}", shift.correlation);
         // A constant that stays what it was has not moved.
         assert_eq!(shift.effects[3], Effect::default());
+    }
+
+    #[test]
+    fn what_changes_on_a_single_day_can_be_written_and_read() {
+        // As an economic figure does: without that day it is constant.
+        let release = |values: &mut [f32]| values[3] = 8.0;
+        let training = (0..7).flat_map(|number| bars(number, |_| ()));
+        let training: Vec<Bar> = training.chain(bars(7, release)).collect();
+        let reference = TimesOfDay::fit(&FEATURES, &[1, 2], &observations(&training), 1).unwrap();
+        assert_eq!(reference.usual.effects[3].z_of_mean, FARTHEST);
+        let json = serde_json::to_string(&reference).unwrap();
+        let read: TimesOfDay = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.usual, reference.usual);
     }
 
     #[test]

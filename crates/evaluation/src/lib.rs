@@ -19,13 +19,13 @@ pub use compare::{
     Difference, Figure, Judged, NamedRange, Network, SessionMean, SessionReturn, SetCoverage, Side,
     Verdict, compare,
 };
-pub use conformal::{ConformalError, ConformalSets, Coverage};
+pub use conformal::{ConformalError, ConformalSets, Coverage, covered_in_service};
 pub use drift::{Deciles, Drift, DriftError, Effect, deciles, drift, effect, psi_of_deciles};
 pub use drift_reference::{
     DriftReference, HALF_HOURS, LastClose, Observation, Shift, TimesOfDay, Usual, draw,
 };
 pub use reliability::{Reliability, ReliabilityBin, reliability};
-pub use report::{KindReport, LabelCounts, Outcome, ValidationReport, label_counts};
+pub use report::{KindReport, LabelCounts, Outcome, ValidationReport, kind_title, label_counts};
 pub use scores::{ClassScores, ScoreError, Scores, most_probable, score};
 pub use signals::{Signal, SignalScores, score_signals};
 pub use significance::{

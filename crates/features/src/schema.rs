@@ -22,9 +22,18 @@ pub const SLOW_ECONOMY_FEATURES: Range<usize> = 33..FEATURE_COUNT;
 /// Places of all features that are made of what is known beside the bars.
 pub const CONTEXT_FEATURES: Range<usize> = NEWS_FEATURES.start..FEATURE_COUNT;
 
+/// Place of the natural logarithm of the realised volatility.
+const REALISED_VOLATILITY: usize = 13;
+
 /// One bar's features in the order of [`FeatureSchema::names`]: finite, scale-free where prices and volumes are concerned,
 /// not yet scaled to 0..1.
 pub type FeatureVector = [f32; FEATURE_COUNT];
+
+/// A stock's realised volatility at a bar, from its unscaled features: root mean square of the newest one-minute returns,
+/// a fraction of the price.
+pub fn realised_volatility(features: &FeatureVector) -> f64 {
+    f64::from(features[REALISED_VOLATILITY]).exp()
+}
 
 /// Raised with every change of what a feature means; a change of the names changes the hash by itself.
 const VERSION: u32 = 2;
@@ -138,5 +147,6 @@ mod tests {
         assert_eq!(NAMES[DAILY_ECONOMY_FEATURES.start], "vix");
         assert_eq!(NAMES[SLOW_ECONOMY_FEATURES.start], "fed_funds_rate");
         assert_eq!(CONTEXT_FEATURES, 24..40);
+        assert_eq!(NAMES[REALISED_VOLATILITY], "realised_volatility");
     }
 }

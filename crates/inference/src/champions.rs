@@ -68,7 +68,11 @@ impl Champions {
     }
 }
 
-fn load_champion(
+/// Loads a model as the champion of its kind is loaded, to use it or to see whether it could be.
+///
+/// # Errors
+/// As [`Model::load`], and [`InferenceError::WrongModel`] when the artifact is not the model it is named after.
+pub fn load_champion(
     models_dir: &std::path::Path,
     kind: ModelKind,
     model_id: &ModelId,
@@ -169,6 +173,8 @@ pub struct DualPrediction {
     pub lstm: Probabilities,
     /// The Transformer's probabilities.
     pub transformer: Probabilities,
+    /// The stock's realised volatility at the bar, a fraction of the price.
+    pub volatility: f64,
 }
 
 /// Asks both models about the newest windows of all tickers: one batch each, the two models on two threads. The answers
@@ -208,10 +214,11 @@ pub fn predict_both(
     Ok(tickers
         .iter()
         .zip(answers)
-        .map(|((ticker, _), (lstm, transformer))| DualPrediction {
+        .map(|((ticker, live), (lstm, transformer))| DualPrediction {
             ticker: ticker.clone(),
             lstm,
             transformer,
+            volatility: live.volatility(),
         })
         .collect())
 }

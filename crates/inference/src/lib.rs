@@ -9,9 +9,11 @@ mod policy;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use champions::{Champions, DualPrediction, LiveChampions, Refreshed, predict_both};
+pub use champions::{
+    Champions, DualPrediction, LiveChampions, Refreshed, load_champion, predict_both,
+};
 pub use error::InferenceError;
 pub use live::LiveTicker;
 pub use model::{MAXIMUM_BATCH, Model};
 pub use network::NetworkError;
-pub use policy::{InvalidPolicy, Policy, confirm};
+pub use policy::{Opinion, confirm};

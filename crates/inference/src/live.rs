@@ -10,6 +10,8 @@ use features::{
 pub struct LiveTicker {
     stream: FeatureStream,
     window: Window,
+    /// Realised volatility at the newest bar with features, a fraction of the price; NaN before the first.
+    volatility: f64,
     /// Whether the newest bar gave features and completed a window.
     ready: bool,
 }
@@ -26,6 +28,7 @@ impl LiveTicker {
         Self {
             stream: FeatureStream::new(calendar::nyse()),
             window: Window::new(),
+            volatility: f64::NAN,
             ready: false,
         }
     }
@@ -49,6 +52,7 @@ impl LiveTicker {
         let features = self.stream.push(bar)?;
         if let Some(features) = &features {
             self.window.push(features);
+            self.volatility = features::realised_volatility(features);
         }
         self.ready = features.is_some() && self.window.is_full();
         Ok(self.ready)
@@ -57,6 +61,11 @@ impl LiveTicker {
     /// Whether there is a full window that ends with the newest bar.
     pub const fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// The stock's realised volatility at the newest bar, a fraction of the price. Ask [`Self::is_ready`] before.
+    pub const fn volatility(&self) -> f64 {
+        self.volatility
     }
 
     /// Writes the window, scaled, into `out`: `[WINDOW, FEATURE_COUNT]`, oldest bar first. Ask [`Self::is_ready`]

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Bar, ModelId, ModelKind};
 use features::{FEATURE_COUNT, FeatureSchema, WINDOW};
 use model_registry::{
-    Artifact, ChampionsFile, FeatureRecord, FeatureStatistics, MANIFEST_SCHEMA_VERSION, Manifest,
-    Ranges, RegistryError, ScalerRecord, TimeRange, checksum, write_artifact,
+    AbstentionRecord, Artifact, ChampionsFile, FeatureRecord, FeatureStatistics,
+    MANIFEST_SCHEMA_VERSION, Manifest, Ranges, RegistryError, ScalerRecord, TimeRange, checksum,
+    write_artifact,
 };
 use tflite_export::{
     ExportError, NetworkWeights,
@@ -134,6 +135,14 @@ fn manifest(kind: ModelKind, seed: u64, tflite: &[u8]) -> Manifest {
         created_at: DateTime::<Utc>::UNIX_EPOCH,
         training_statistics: names.iter().map(statistics).collect(),
         drift_reference_sha256: None,
+        // Random networks know nothing, yet tests want to see them confirm now and then.
+        abstention: Some(AbstentionRecord {
+            coverage: 0.8,
+            thresholds: [0.34; 3],
+            moves: [-8.0, 0.0, 8.0],
+            cases: 0,
+            delay_minutes: 60,
+        }),
         features: FeatureRecord {
             version: schema.version,
             names,

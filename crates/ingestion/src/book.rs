@@ -4,7 +4,7 @@ use std::{collections::HashMap, error::Error};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Bar, Price, Ticker};
-use market_data::{FetchedBars, VendorError};
+use market_data::{FetchedBars, Split, VendorError};
 use storage::{FormingPrice, PgPool, RefusedRow, VendorBar};
 
 use crate::{
@@ -203,7 +203,8 @@ impl TickerState {
             let row = refused(SOURCE, &self.ticker, rejected.row.time, reason, payload);
             into.refused.push(row);
         }
-        let judged = self.steps.judge(fetched.closed, &fetched.splits);
+        let splits = fetched.splits;
+        let judged = self.steps.judge(fetched.closed, &splits);
         for (bar, step) in judged.refused {
             into.refused.push(step.refuse(SOURCE, &self.ticker, &bar));
         }
@@ -215,7 +216,7 @@ impl TickerState {
                 ticker: self.ticker.clone(),
                 bar,
                 source: SOURCE,
-                fetched_at: as_of,
+                fetched_at: carried_until(&bar, as_of, &splits),
             }));
         if let Some(trade) = fetched
             .forming
@@ -263,6 +264,14 @@ impl TickerState {
             );
         }
     }
+}
+
+/// The time up to which a bar carries all splits. Yahoo restates its history on the morning of an ex-date, and reports the
+/// split from then on: before the open that is later than the fetch.
+fn carried_until(bar: &Bar, as_of: DateTime<Utc>, splits: &[Split]) -> DateTime<Utc> {
+    let after = splits.iter().map(|split| split.effective);
+    let last = after.filter(|effective| *effective > bar.start).max();
+    as_of.max(last.unwrap_or(as_of))
 }
 
 impl Step {

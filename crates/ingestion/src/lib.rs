@@ -28,7 +28,7 @@ pub use gaps::GapReport;
 pub use ingestor::{Ingestor, PollReport};
 pub use market_data::MarketTime;
 pub use news::{NewsDesk, NewsReport};
-pub use quality::{QualitySettings, daily_finding, volume_findings};
+pub use quality::{QualityChecks, QualitySettings, check_daily_volume, check_volumes};
 pub use review::ReviewReport;
 pub use rhythm::{MissingStretch, missing_stretches};
 pub use settings::IngestSettings;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use storage::{Finding, SessionVolume};
+use storage::{Finding, SessionVolume, SoundCheck};
 
 use crate::IngestError;
 
@@ -100,35 +100,75 @@ impl QualitySettings {
     }
 }
 
+/// What came of checks. One that could not be made is in neither list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QualityChecks {
+    /// Of those that failed.
+    pub findings: Vec<Finding>,
+    /// Those that found nothing: what they found before, on bars that were revised since, no longer holds.
+    pub sound: Vec<SoundCheck>,
+}
+
+impl QualityChecks {
+    fn add(
+        &mut self,
+        session: &SessionVolume,
+        check: &str,
+        fault: Option<Fault>,
+        at: DateTime<Utc>,
+    ) {
+        let (ticker, check) = (session.ticker.clone(), check.to_owned());
+        let session = session.session;
+        match fault {
+            None => self.sound.push(SoundCheck {
+                ticker,
+                session,
+                check,
+            }),
+            Some(fault) => self.findings.push(Finding {
+                ticker,
+                session,
+                check,
+                observed: fault.observed,
+                expected: fault.expected,
+                detail: fault.detail,
+                found_at: at,
+            }),
+        }
+    }
+}
+
+/// What a check found.
+struct Fault {
+    observed: f64,
+    expected: f64,
+    detail: String,
+}
+
 /// What is wrong with one ticker's sessions, in their order. `volumes` ascending, in shares of one day; sessions that
 /// were cut short count by their minutes, so `minutes` gives the length of a session.
-pub fn volume_findings(
+pub fn check_volumes(
     volumes: &[SessionVolume],
     minutes: impl Fn(&SessionVolume) -> u32,
     settings: &QualitySettings,
-    found_at: DateTime<Utc>,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    at: DateTime<Utc>,
+) -> QualityChecks {
+    let mut checks = QualityChecks::default();
     // Shares a minute of the sessions that may be trusted.
     let mut usual: Vec<f64> = Vec::new();
     for session in volumes {
         let minutes = f64::from(minutes(session).max(1));
         let share = f64::from(session.zero_volume_bars) / f64::from(session.bars.max(1));
         let is_doubtful = share > settings.zero_volume_share;
-        if is_doubtful {
-            findings.push(Finding {
-                ticker: session.ticker.clone(),
-                session: session.session,
-                check: ZERO_VOLUME.to_owned(),
-                observed: share,
-                expected: settings.zero_volume_share,
-                detail: format!(
-                    "{} of {} bars have no volume",
-                    session.zero_volume_bars, session.bars
-                ),
-                found_at,
-            });
-        }
+        let empty = is_doubtful.then(|| Fault {
+            observed: share,
+            expected: settings.zero_volume_share,
+            detail: format!(
+                "{} of {} bars have no volume",
+                session.zero_volume_bars, session.bars
+            ),
+        });
+        checks.add(session, ZERO_VOLUME, empty, at);
         let per_minute = session.volume as f64 / minutes;
         let recent = usual
             .get(usual.len().saturating_sub(settings.usual_sessions)..)
@@ -144,53 +184,46 @@ pub fn volume_findings(
             } else {
                 settings.volume_ratio
             };
-            if ratio > largest || ratio < 1.0 / largest {
-                is_wrong = true;
-                findings.push(Finding {
-                    ticker: session.ticker.clone(),
-                    session: session.session,
-                    check: SESSION_VOLUME.to_owned(),
-                    observed: session.volume as f64,
-                    expected: (median * minutes).round(),
-                    detail: format!(
-                        "{ratio:.1} times the median of the {} sessions before",
-                        recent.len()
-                    ),
-                    found_at,
-                });
-            }
+            let is_unusual = ratio > largest || ratio < 1.0 / largest;
+            let unusual = is_unusual.then(|| Fault {
+                observed: session.volume as f64,
+                expected: (median * minutes).round(),
+                detail: format!(
+                    "{ratio:.1} times the median of the {} sessions before",
+                    recent.len()
+                ),
+            });
+            is_wrong |= is_unusual;
+            checks.add(session, SESSION_VOLUME, unusual, at);
         }
         // A wrong session is nobody's measure.
         if !is_wrong {
             usual.push(per_minute);
         }
     }
-    findings
+    checks
 }
 
-/// Compares the minutes' sum of a session with the vendor's own daily volume (shares, on the same basis).
-pub fn daily_finding(
+/// Compares the minutes' sum of a session with the vendor's own daily volume (shares, on the same basis), unless that
+/// is 0.
+pub fn check_daily_volume(
     session: &SessionVolume,
     daily_volume: u64,
     settings: &QualitySettings,
-    found_at: DateTime<Utc>,
-) -> Option<Finding> {
+    at: DateTime<Utc>,
+    checks: &mut QualityChecks,
+) {
     if daily_volume == 0 {
-        return None;
+        return;
     }
     let share = session.volume as f64 / daily_volume as f64;
-    if (settings.least_of_daily..=settings.most_of_daily).contains(&share) {
-        return None;
-    }
-    Some(Finding {
-        ticker: session.ticker.clone(),
-        session: session.session,
-        check: DAILY_VOLUME.to_owned(),
+    let is_sound = (settings.least_of_daily..=settings.most_of_daily).contains(&share);
+    let fault = (!is_sound).then(|| Fault {
         observed: session.volume as f64,
         expected: daily_volume as f64,
         detail: format!("the minutes sum up to {share:.2} of the vendor's own daily volume"),
-        found_at,
-    })
+    });
+    checks.add(session, DAILY_VOLUME, fault, at);
 }
 
 /// Of values that are not empty and hold no NaN.
@@ -225,12 +258,13 @@ mod tests {
 
     fn checks(volumes: &[SessionVolume]) -> Vec<(u64, String)> {
         let first = session(0, 0, 0, 0).session;
-        volume_findings(
+        check_volumes(
             volumes,
             |session| if session.bars > 210 { 390 } else { 210 },
             &QualitySettings::default(),
             DateTime::UNIX_EPOCH,
         )
+        .findings
         .into_iter()
         .map(|finding| {
             let day = (finding.session - first).num_days();
@@ -279,18 +313,37 @@ mod tests {
     #[test]
     fn the_vendors_own_day_is_the_surest_measure() {
         let settings = QualitySettings::default();
-        let found = |volume, daily| {
-            daily_finding(
-                &session(0, 390, 0, volume),
-                daily,
-                &settings,
-                DateTime::UNIX_EPOCH,
-            )
+        let checked = |volume, daily| {
+            let mut checks = QualityChecks::default();
+            let session = session(0, 390, 0, volume);
+            let at = DateTime::UNIX_EPOCH;
+            check_daily_volume(&session, daily, &settings, at, &mut checks);
+            checks
         };
-        assert_eq!(found(750, 1_000), None);
-        assert_eq!(found(5_000, 0), None);
-        assert_eq!(found(5_000, 1_000).unwrap().expected, 1_000.0);
-        assert_eq!(found(100, 1_000).unwrap().check, DAILY_VOLUME);
+        assert_eq!(checked(5_000, 0), QualityChecks::default());
+        let sound = checked(750, 1_000);
+        assert_eq!((sound.findings.len(), sound.sound.len()), (0, 1));
+        assert_eq!(checked(5_000, 1_000).findings[0].expected, 1_000.0);
+        let little = checked(100, 1_000);
+        assert_eq!(little.findings[0].check, DAILY_VOLUME);
+        assert_eq!(little.sound, []);
+    }
+
+    #[test]
+    fn a_check_that_could_not_be_made_says_neither() {
+        let volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000)).collect();
+        let at = DateTime::UNIX_EPOCH;
+        let checks = check_volumes(&volumes, |_| 390, &QualitySettings::default(), at);
+        let sound = |check: &str| -> Vec<NaiveDate> {
+            let rows = checks.sound.iter().filter(|row| row.check == check);
+            rows.map(|row| row.session).collect()
+        };
+        assert_eq!(sound(ZERO_VOLUME).len(), 5);
+        assert_eq!(
+            sound(SESSION_VOLUME),
+            [volumes[4].session],
+            "the first four are the measure"
+        );
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::{StreamExt, stream};
 use market_data::MAX_SPAN;
-use storage::{Finding, SessionVolume};
+use storage::SessionVolume;
 
 use crate::{
-    GapReport, IngestError, Ingestor, PollReport, QualitySettings, daily_finding, volume_findings,
+    GapReport, IngestError, Ingestor, PollReport, QualityChecks, QualitySettings,
+    check_daily_volume, check_volumes,
 };
 
 /// Tickers whose volumes are summed up in one query.
@@ -48,8 +49,9 @@ impl Ingestor {
         })
     }
 
-    /// Checks the volumes of the sessions that are over and writes down what looks wrong. Returns how many findings are
-    /// new.
+    /// Checks the volumes of the sessions that are over and writes down what looks wrong. What was found before on
+    /// sessions of the last week, whose bars come late and are revised, and is not any more, is withdrawn. Returns how
+    /// many findings are new.
     ///
     /// # Errors
     /// [`IngestError::Storage`] when the database is lost.
@@ -71,21 +73,31 @@ impl Ingestor {
                 storage::session_volumes(&self.book.pool, tickers, first.open, last.close).await?;
             let by_ticker: Vec<&[SessionVolume]> =
                 volumes.chunk_by(|a, b| a.ticker == b.ticker).collect();
-            let mut findings: Vec<Finding> = by_ticker
+            let of_minutes = by_ticker
                 .iter()
-                .flat_map(|volumes| volume_findings(volumes, minutes, settings, now))
-                .collect();
+                .map(|volumes| check_volumes(volumes, minutes, settings, now));
+            let mut checks: Vec<QualityChecks> = of_minutes.collect();
             let comparisons = by_ticker
                 .into_iter()
                 .map(|volumes| self.compare_with_days(volumes, settings, now));
-            let compared: Vec<Vec<Finding>> = stream::iter(comparisons)
+            let compared: Vec<QualityChecks> = stream::iter(comparisons)
                 .buffered(self.source.settings.concurrency)
                 .collect()
                 .await;
-            findings.extend(compared.into_iter().flatten());
-            let known = storage::store_findings(&self.book.pool, &findings).await?;
-            fresh += known;
-            if known > 0 {
+            checks.extend(compared);
+            let (findings, sound): (Vec<_>, Vec<_>) = checks
+                .into_iter()
+                .map(|checks| (checks.findings, checks.sound))
+                .unzip();
+            let (findings, mut sound) = (findings.concat(), sound.concat());
+            sound.retain(|check| check.session >= week_ago(now));
+            let new = storage::store_findings(&self.book.pool, &findings).await?;
+            let withdrawn = storage::withdraw_findings(&self.book.pool, &sound, now).await?;
+            if withdrawn > 0 {
+                tracing::info!(withdrawn, "{withdrawn} findings no longer hold");
+            }
+            fresh += new;
+            if new > 0 {
                 for finding in &findings {
                     tracing::debug!(
                         instrument.symbol = finding.ticker.as_str(),
@@ -114,18 +126,18 @@ impl Ingestor {
         volumes: &[SessionVolume],
         settings: &QualitySettings,
         now: DateTime<Utc>,
-    ) -> Vec<Finding> {
-        let week_ago = (now - TimeDelta::days(7)).date_naive();
+    ) -> QualityChecks {
+        let mut checks = QualityChecks::default();
         let recent: Vec<&SessionVolume> = volumes
             .iter()
-            .filter(|volume| volume.session >= week_ago)
+            .filter(|volume| volume.session >= week_ago(now))
             .collect();
         let (Some(first), Some(last)) = (recent.first(), recent.last()) else {
-            return Vec::new();
+            return checks;
         };
         let source = &self.source;
         let Ok(_turn) = source.gate.turn().await else {
-            return Vec::new();
+            return checks;
         };
         let request =
             source
@@ -133,7 +145,7 @@ impl Ingestor {
                 .daily_bars(&first.ticker, first.session, last.session, source.calendar);
         let timeout: Duration = source.settings.request_timeout();
         let Ok(answer) = tokio::time::timeout(timeout, request).await else {
-            return Vec::new();
+            return checks;
         };
         source.gate.note(&answer);
         let days = answer.unwrap_or_else(|error| {
@@ -143,12 +155,16 @@ impl Ingestor {
             );
             Vec::new()
         });
-        recent
-            .into_iter()
-            .filter_map(|volume| {
-                let day = days.iter().find(|day| day.session == volume.session)?;
-                daily_finding(volume, day.volume, settings, now)
-            })
-            .collect()
+        for volume in recent {
+            if let Some(day) = days.iter().find(|day| day.session == volume.session) {
+                check_daily_volume(volume, day.volume, settings, now, &mut checks);
+            }
+        }
+        checks
     }
+}
+
+/// First day whose bars may still change, UTC date.
+fn week_ago(now: DateTime<Utc>) -> NaiveDate {
+    (now - MAX_SPAN).date_naive()
 }

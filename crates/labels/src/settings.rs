@@ -53,7 +53,36 @@ pub struct InvalidBarriers {
     expected: &'static str,
 }
 
+/// Labels whose moves do not pay for trading on them.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "the smallest barrier, labels.minimum_target times the smaller of labels.profit and labels.stop, is {barrier_bps:.1} basis points, but a round trip costs policy.round_trip_cost_bps = {round_trip_cost_bps}: raise the one or lower the other"
+)]
+pub struct BarrierBelowCost {
+    barrier_bps: f64,
+    round_trip_cost_bps: f64,
+}
+
 impl BarrierSettings {
+    /// Checks that whoever is right about a touch earns more than a round trip costs, in basis points of the price.
+    ///
+    /// # Errors
+    /// [`BarrierBelowCost`] when the smallest barrier does not exceed the cost.
+    pub fn check_cost(&self, round_trip_cost_bps: f64) -> Result<(), BarrierBelowCost> {
+        let multiples = [self.profit, self.stop].into_iter();
+        let nearest = multiples
+            .filter(|multiple| *multiple > 0.0)
+            .fold(f64::INFINITY, f64::min);
+        let barrier_bps = self.minimum_target * nearest * 1e4;
+        if barrier_bps > round_trip_cost_bps {
+            return Ok(());
+        }
+        Err(BarrierBelowCost {
+            barrier_bps,
+            round_trip_cost_bps,
+        })
+    }
+
     /// Checks settings read from a file or a command line.
     ///
     /// # Errors
@@ -137,6 +166,28 @@ mod tests {
             })
             .contains("profit")
         );
+    }
+
+    #[test]
+    fn barriers_exceed_the_cost() {
+        let settings = BarrierSettings::default();
+        settings.check_cost(7.9).unwrap();
+        assert!(settings.check_cost(8.0).is_err());
+        let halved = BarrierSettings {
+            stop: 0.5,
+            ..settings
+        };
+        halved.check_cost(3.9).unwrap();
+        let error = halved.check_cost(4.0).unwrap_err().to_string();
+        assert!(
+            error.contains("labels.minimum_target") && error.contains("policy.round_trip_cost_bps"),
+            "{error}"
+        );
+        let one_sided = BarrierSettings {
+            stop: 0.0,
+            ..halved
+        };
+        one_sided.check_cost(7.9).unwrap();
     }
 
     #[test]

@@ -45,11 +45,12 @@ pub fn checksum(bytes: &[u8]) -> String {
 
 /// Writes a new artifact and gives its folder. The manifest's schema version and checksums are filled in.
 ///
-/// The folder appears whole or not at all, also when the power fails.
+/// The folder appears whole or not at all, also when the power fails or the disk is full. What a writer that was killed
+/// left behind is removed.
 ///
 /// # Errors
 /// [`RegistryError::Exists`] when the model id is taken, [`RegistryError::Inconsistent`] when the manifest contradicts
-/// itself, [`RegistryError::Io`] when the system refuses.
+/// itself, [`RegistryError::NoRoom`] when the disk is full, [`RegistryError::Io`] when the system refuses otherwise.
 pub fn write_artifact(
     models_dir: &Path,
     manifest: Manifest,
@@ -92,9 +93,9 @@ fn write(
     }
     let kind_dir = files::parent(&target);
     files::create_dirs(kind_dir)?;
-    // A leading dot: no model id starts with one, so nobody takes the folder for an artifact.
+    let _lock = files::lock_folder(kind_dir)?;
     let temporary = tempfile::Builder::new()
-        .prefix(".writing-")
+        .prefix(files::WRITING)
         .tempdir_in(kind_dir)
         .map_err(RegistryError::io("create a temporary folder in", kind_dir))?;
     let json = serde_json::to_vec_pretty(&manifest)

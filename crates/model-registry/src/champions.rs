@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{RegistryError, files};
 
+/// How the reason of a change begins that went back to an earlier champion.
+pub const ROLLED_BACK: &str = "rolled back";
+
 const ADVICE: &str = "mend it, or remove it and promote a model again";
 
 /// The models in use: the contents of `config/model_config.json`.
@@ -46,6 +49,30 @@ pub struct Change {
     pub from: Option<ModelId>,
     /// The champion since.
     pub to: ModelId,
+}
+
+impl KindRecord {
+    /// The change by which a model last ceased to be champion; none for the champion and for models that never were.
+    pub fn left(&self, model_id: &ModelId) -> Option<&Change> {
+        self.changes
+            .iter()
+            .find(|change| change.from.as_ref() == Some(model_id) || change.to == *model_id)
+            .filter(|change| change.from.as_ref() == Some(model_id))
+    }
+
+    /// The change that made the champion of a moment (UTC), and when it was replaced, if it was.
+    pub fn at(&self, moment: DateTime<Utc>) -> Option<(&Change, Option<DateTime<Utc>>)> {
+        let place = self.changes.iter().position(|change| change.at <= moment)?;
+        let next = place.checked_sub(1).and_then(|next| self.changes.get(next));
+        Some((self.changes.get(place)?, next.map(|change| change.at)))
+    }
+}
+
+impl Change {
+    /// Whether it went back to an earlier champion because the one before did badly.
+    pub fn is_rollback(&self) -> bool {
+        self.why.starts_with(ROLLED_BACK)
+    }
 }
 
 impl Champions {
@@ -139,9 +166,41 @@ impl ChampionsFile {
         at: DateTime<Utc>,
         why: &str,
     ) -> Result<(), RegistryError> {
-        files::create_dirs(files::parent(&self.path))?;
+        let _lock = self.lock()?;
+        self.promote_locked(self.read()?, kind, model_id, at, why)
+    }
+
+    /// As [`Self::promote`], for a decision that was made when `expected` was the champion. Answers whether it still was:
+    /// otherwise nothing changes.
+    ///
+    /// # Errors
+    /// As [`Self::promote`].
+    pub fn promote_in_place_of(
+        &self,
+        expected: Option<&ModelId>,
+        kind: ModelKind,
+        model_id: ModelId,
+        at: DateTime<Utc>,
+        why: &str,
+    ) -> Result<bool, RegistryError> {
         let _lock = self.lock()?;
         let before = self.read()?;
+        if before.of(kind).map(|record| &record.champion) != expected {
+            return Ok(false);
+        }
+        self.promote_locked(before, kind, model_id, at, why)?;
+        Ok(true)
+    }
+
+    /// The lock must be held since before `before` was read.
+    fn promote_locked(
+        &self,
+        before: Champions,
+        kind: ModelKind,
+        model_id: ModelId,
+        at: DateTime<Utc>,
+        why: &str,
+    ) -> Result<(), RegistryError> {
         let mut after = before.clone();
         after.promote(kind, model_id, at, why);
         if after == before {
@@ -155,15 +214,7 @@ impl ChampionsFile {
 
     /// Held until dropped, also by the system when the process dies. A file of its own, as the other one is replaced.
     fn lock(&self) -> Result<File, RegistryError> {
-        let path = self.path.with_added_extension("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(RegistryError::io("open the lock", &path))?;
-        file.lock()
-            .map_err(RegistryError::io("take the lock", &path))?;
-        Ok(file)
+        files::create_dirs(files::parent(&self.path))?;
+        files::lock(&self.path.with_added_extension("lock"))
     }
 }

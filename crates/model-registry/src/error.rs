@@ -14,6 +14,20 @@ pub enum RegistryError {
         #[source]
         source: io::Error,
     },
+    /// The disk is full, or a limit of the user or of the process is reached.
+    #[error(
+        "no room to {action} {}: free some on that disk or raise the limit, then run it again; nothing half-written was left",
+        path.display()
+    )]
+    NoRoom {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A file that an artifact must have is not there.
     #[error(
         "{} does not exist: an artifact is a folder with model.tflite and model.json; train a model or correct the path",
@@ -86,10 +100,19 @@ impl RegistryError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::NoRoom {
+                action,
+                path,
+                source,
+            },
+            _ => Self::Io {
+                action,
+                path,
+                source,
+            },
         }
     }
 }

@@ -29,11 +29,53 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// Replaces a file in one step: whoever reads sees all of the old bytes or all of the new.
+/// Beginnings of the names of what is being written or removed. No model id begins with a dot, so nobody takes such a
+/// folder for an artifact.
+pub(crate) const WRITING: &str = ".writing-";
+pub(crate) const REMOVING: &str = ".removing-";
+const REPLACING: &str = ".replacing-";
+
+/// Held until dropped, also by the system when the process dies.
+pub(crate) fn lock(path: &Path) -> Result<File, RegistryError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(RegistryError::io("open the lock", path))?;
+    file.lock()
+        .map_err(RegistryError::io("take the lock", path))?;
+    Ok(file)
+}
+
+/// The lock of those who write to or remove from a kind's folder, with which what killed ones left in it is removed.
+pub(crate) fn lock_folder(dir: &Path) -> Result<File, RegistryError> {
+    let lock = lock(&dir.join(".lock"))?;
+    sweep(dir, &[WRITING, REMOVING]);
+    Ok(lock)
+}
+
+/// Removes what killed writers left. The lock that they held must be held.
+fn sweep(dir: &Path, beginnings: &[&str]) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if beginnings.iter().any(|begin| name.starts_with(begin)) {
+            // It is in nobody's way: what cannot be removed stays for the next.
+            let path = entry.path();
+            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        }
+    }
+}
+
+/// Replaces a file in one step: whoever reads sees all of the old bytes or all of the new. The caller holds the lock of
+/// the file's writers.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
     let dir = parent(path);
+    sweep(dir, &[REPLACING]);
     let mut temporary = tempfile::Builder::new()
-        .prefix(".replacing-")
+        .prefix(REPLACING)
         .tempfile_in(dir)
         .map_err(RegistryError::io("create a temporary file in", dir))?;
     temporary

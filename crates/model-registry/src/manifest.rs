@@ -1,11 +1,11 @@
 use chrono::{DateTime, Utc};
-use domain::{ModelId, ModelKind};
+use domain::{AdaptiveThresholds, ModelId, ModelKind};
 use serde::{Deserialize, Serialize};
 
 use crate::checksum;
 
 /// Version of [`Manifest`]'s form that this program writes and reads.
-pub const MANIFEST_SCHEMA_VERSION: u32 = 2;
+pub const MANIFEST_SCHEMA_VERSION: u32 = 3;
 
 /// All that is known of a trained model: `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Manifest {
     /// sha256 of `drift_reference.json`, what drift is measured against at the same time of day; none for a model whose
     /// drift nobody can measure. Filled in when the artifact is written.
     pub drift_reference_sha256: Option<String>,
+    /// How the model tells when it is sure; none where its calibration part was too small, and such a model never
+    /// confirms a direction.
+    pub abstention: Option<AbstentionRecord>,
     /// Figures on held-out bars beside their baselines.
     pub metrics: serde_json::Value,
     /// Seed of the training.
@@ -76,8 +79,57 @@ pub struct Ranges {
     pub training: TimeRange,
     /// Its training was stopped by these.
     pub early_stopping: TimeRange,
-    /// Its temperature was fitted here.
+    /// Its temperature and its conformal sets were fitted here.
     pub calibration: Option<TimeRange>,
+}
+
+impl Ranges {
+    /// The end of everything that had a say in the model, its labels' horizons included, UTC: what begins from here on it
+    /// has not seen.
+    pub fn seen_until(&self) -> DateTime<Utc> {
+        let fitted = self.training.end.max(self.early_stopping.end);
+        self.calibration
+            .map_or(fitted, |range| fitted.max(range.end))
+    }
+}
+
+/// Conformal sets and what each class is worth, fitted on the calibration part; classes in the order of
+/// [`Manifest::classes`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AbstentionRecord {
+    /// Probability with which the sets should hold what happens, between 0 and 1.
+    pub coverage: f64,
+    /// A class belongs to the set when the model gives it at least this probability, 0..=1.
+    pub thresholds: [f64; 3],
+    /// Mean gross return of a buyer when the class happens, in multiples of the stock's realised volatility at the
+    /// decision; entered at the next bar's open, left at the touch.
+    pub moves: [f64; 3],
+    /// Decisions that it was fitted on.
+    pub cases: u64,
+    /// Minutes after the start of a bar from which what came of it is known for sure: the labels' horizon and a margin.
+    pub delay_minutes: u32,
+}
+
+impl AbstentionRecord {
+    /// The thresholds as they start in service.
+    pub const fn adaptive(&self) -> AdaptiveThresholds {
+        AdaptiveThresholds::new(self.coverage, self.thresholds, self.delay_minutes)
+    }
+
+    /// What in the record no data give, if anything.
+    fn contradiction(&self) -> Option<String> {
+        let share = 0.0..=1.0;
+        if !share.contains(&self.coverage) || !self.thresholds.iter().all(|it| share.contains(it)) {
+            return Some(format!(
+                "a coverage of {} by thresholds {:?}, which are no probabilities",
+                self.coverage, self.thresholds
+            ));
+        }
+        if !self.moves.iter().all(|it| it.is_finite()) {
+            return Some(format!("moves of {:?} volatilities", self.moves));
+        }
+        None
+    }
 }
 
 /// A stretch of time, UTC. `end` includes the labels' horizon: no later bar was looked at.
@@ -142,6 +194,6 @@ impl Manifest {
         if self.classes != ["down", "neutral", "up"] {
             return Some(format!("classes {:?}, not down, neutral, up", self.classes));
         }
-        None
+        self.abstention.and_then(|record| record.contradiction())
     }
 }

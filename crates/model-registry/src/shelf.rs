@@ -7,7 +7,10 @@ use std::{
 use domain::{ModelId, ModelKind};
 
 use crate::{
-    Champions, Manifest, RegistryError, artifact::read_manifest, artifact_dir, files::sync_dir,
+    Champions, Manifest, RegistryError,
+    artifact::read_manifest,
+    artifact_dir,
+    files::{self, sync_dir},
 };
 
 /// An artifact found on the disk.
@@ -48,7 +51,7 @@ pub fn list_artifacts(models_dir: &Path) -> Result<Vec<Listed>, RegistryError> {
 /// Removes the artifacts that nothing names: not the champions' file with its history, not `named` (the models of stored
 /// predictions), and not the newest `spare` of each kind. Gives the names of those removed.
 ///
-/// An artifact disappears whole, so that a reader finds all of it or none.
+/// An artifact disappears whole, so that a reader finds all of it or none. What killed writers left behind is removed too.
 ///
 /// # Errors
 /// [`RegistryError::Io`] when the system refuses; what was removed until then stays removed.
@@ -61,6 +64,11 @@ pub fn remove_unneeded(
     let listed = list_artifacts(models_dir)?;
     let mut removed = Vec::new();
     for kind in ModelKind::ALL {
+        let kind_dir = models_dir.join(kind.name());
+        if !kind_dir.is_dir() {
+            continue;
+        }
+        let _lock = files::lock_folder(&kind_dir)?;
         let history = champions.of(kind).map(|record| {
             let changes = record
                 .changes
@@ -87,11 +95,11 @@ pub fn remove_unneeded(
 }
 
 fn remove(path: &Path) -> Result<(), RegistryError> {
-    let mut hidden = std::ffi::OsString::from(".removing-");
+    let mut hidden = std::ffi::OsString::from(files::REMOVING);
     hidden.push(path.file_name().unwrap_or_default());
     let hidden = path.with_file_name(hidden);
     fs::rename(path, &hidden).map_err(RegistryError::io("remove", path))?;
-    sync_dir(crate::files::parent(path))?;
+    sync_dir(files::parent(path))?;
     fs::remove_dir_all(&hidden).map_err(RegistryError::io("remove", &hidden))
 }
 

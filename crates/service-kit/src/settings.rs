@@ -60,7 +60,7 @@ const SECTIONS: [&str; 13] = [
     "labels",
     "training",
     "policy",
-    "evaluation",
+    "validation",
     "nightly",
     "api",
     "drift",

@@ -65,7 +65,7 @@ pub enum GapReason {
     MissingMinutes,
     /// All bars of one or more sessions.
     MissingSession,
-    /// What would have been fetched while no ingestor ran or the vendor was shut.
+    /// The ticker no longer trades while others do: halted, taken over, delisted.
     Stopped,
 }
 

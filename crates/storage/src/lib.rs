@@ -49,7 +49,10 @@ pub use gaps::{
 };
 pub use history::{HistoryPage, HistoryRequest, Interval, UnknownInterval, history_page};
 pub use listener::{Channel, FormingPrice, Listener, Notice, notify_forming_prices};
-pub use model_events::{ModelEvent, ModelEventKind, recent_model_events, record_model_event};
+pub use model_events::{
+    ModelEvent, ModelEventKind, last_model_event, model_events_of, recent_model_events,
+    record_model_event,
+};
 pub use news::{
     ArticleCounts, ArticleSentiment, NewsScore, StoredArticle, Story, UnscoredArticle, news_events,
     news_page, store_articles, store_sentiments, unscored_articles,
@@ -67,7 +70,10 @@ pub use pipeline::{
 pub use pool::{
     DatabaseSettings, MIGRATOR, connect, drop_database, ensure_database, migrate, open,
 };
-pub use quality::{Finding, SessionVolume, findings_between, session_volumes, store_findings};
+pub use quality::{
+    Finding, SessionVolume, SoundCheck, findings_between, session_volumes, store_findings,
+    withdraw_findings,
+};
 pub use quarantine::{QuarantineCount, RefusedRow, quarantine, quarantine_counts};
 pub use revisions::{BarRevision, bar_revisions};
 pub use server::{ServerReport, server_report};

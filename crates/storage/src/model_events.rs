@@ -95,7 +95,8 @@ pub async fn recent_model_events(
     limit: u32,
 ) -> Result<Vec<ModelEvent>, StorageError> {
     let action = "read the model events";
-    let rows = sqlx::query!(
+    sqlx::query_as!(
+        EventRow,
         r#"
         select event_time, kind, event, model_id, previous_model_id, reason
         from model_event
@@ -106,23 +107,95 @@ pub async fn recent_model_events(
     )
     .fetch_all(executor)
     .await
-    .map_err(failed(action))?;
-    rows.into_iter()
-        .map(|row| {
-            let model = |text: String| ModelId::parse(&text).map_err(corrupt(action, text));
-            Ok(ModelEvent {
-                event_time: row.event_time,
-                kind: row.kind.parse().map_err(corrupt(action, &row.kind))?,
-                event: ModelEventKind::ALL
-                    .into_iter()
-                    .find(|known| known.name() == row.event)
-                    .ok_or_else(|| corrupt(action, &row.event)(UnknownEvent))?,
-                model_id: model(row.model_id)?,
-                previous_model_id: row.previous_model_id.map(model).transpose()?,
-                reason: row.reason,
-            })
+    .map_err(failed(action))?
+    .into_iter()
+    .map(|row| row.check(action))
+    .collect()
+}
+
+/// What happened to a model, the oldest first.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn model_events_of(
+    executor: impl PgExecutor<'_>,
+    model_id: &ModelId,
+) -> Result<Vec<ModelEvent>, StorageError> {
+    let action = "read the events of a model";
+    sqlx::query_as!(
+        EventRow,
+        r#"
+        select event_time, kind, event, model_id, previous_model_id, reason
+        from model_event
+        where model_id = $1
+        order by event_time, model_event_id
+        "#,
+        model_id.as_str(),
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed(action))?
+    .into_iter()
+    .map(|row| row.check(action))
+    .collect()
+}
+
+/// The last event of a sort about a kind up to `until` (UTC, market clock), if there is any: with
+/// [`ModelEventKind::Loaded`] it says which model was in use.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn last_model_event(
+    executor: impl PgExecutor<'_>,
+    kind: ModelKind,
+    event: ModelEventKind,
+    until: DateTime<Utc>,
+) -> Result<Option<ModelEvent>, StorageError> {
+    let action = "read a model event";
+    sqlx::query_as!(
+        EventRow,
+        r#"
+        select event_time, kind, event, model_id, previous_model_id, reason
+        from model_event
+        where kind = $1 and event = $2 and event_time <= $3
+        order by event_time desc, model_event_id desc
+        limit 1
+        "#,
+        kind.name(),
+        event.name(),
+        until,
+    )
+    .fetch_optional(executor)
+    .await
+    .map_err(failed(action))?
+    .map(|row| row.check(action))
+    .transpose()
+}
+
+struct EventRow {
+    event_time: DateTime<Utc>,
+    kind: String,
+    event: String,
+    model_id: String,
+    previous_model_id: Option<String>,
+    reason: String,
+}
+
+impl EventRow {
+    fn check(self, action: &'static str) -> Result<ModelEvent, StorageError> {
+        let model = |text: String| ModelId::parse(&text).map_err(corrupt(action, text));
+        Ok(ModelEvent {
+            event_time: self.event_time,
+            kind: self.kind.parse().map_err(corrupt(action, &self.kind))?,
+            event: ModelEventKind::ALL
+                .into_iter()
+                .find(|known| known.name() == self.event)
+                .ok_or_else(|| corrupt(action, &self.event)(UnknownEvent))?,
+            model_id: model(self.model_id)?,
+            previous_model_id: self.previous_model_id.map(model).transpose()?,
+            reason: self.reason,
         })
-        .collect()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

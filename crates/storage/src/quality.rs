@@ -42,6 +42,17 @@ pub struct Finding {
     pub found_at: DateTime<Utc>,
 }
 
+/// A check of a session that found nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoundCheck {
+    /// Whose.
+    pub ticker: Ticker,
+    /// The session, New York date.
+    pub session: NaiveDate,
+    /// The check, snake case.
+    pub check: String,
+}
+
 /// Volumes by session of the bars with `from <= start < to` (UTC), by ticker and session; sessions without bars are
 /// left out.
 ///
@@ -89,7 +100,7 @@ pub async fn session_volumes(
 }
 
 /// Writes findings down, and returns how many are new. One that is known takes the figures and words given, and keeps
-/// the time at which it was first found.
+/// the time at which it was first found; one that was withdrawn stands again.
 ///
 /// # Errors
 /// When the database is lost.
@@ -110,9 +121,11 @@ pub async fn store_findings(
             on conflict (ticker, session, check_name) do update set
                 observed = excluded.observed,
                 expected = excluded.expected,
-                detail = excluded.detail
-            where (stored.observed, stored.expected, stored.detail)
-                is distinct from (excluded.observed, excluded.expected, excluded.detail)
+                detail = excluded.detail,
+                withdrawn_at = null
+            where stored.withdrawn_at is not null
+                or (stored.observed, stored.expected, stored.detail)
+                    is distinct from (excluded.observed, excluded.expected, excluded.detail)
             -- xmax is the transaction that replaced an older version of the row: none for a new one.
             returning xmax = 0 as fresh
         )
@@ -132,8 +145,44 @@ pub async fn store_findings(
     Ok(u64::try_from(fresh).unwrap_or_default())
 }
 
-/// The findings of one ticker or of all on sessions from `from` to `to`, both included, New York dates; by session,
-/// ticker and check.
+/// Withdraws the findings of checks that found nothing when they were made again, at `at` (UTC, market clock), and
+/// returns how many stood until then. They stay in the table.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn withdraw_findings(
+    executor: impl PgExecutor<'_>,
+    sound: &[SoundCheck],
+    at: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    let withdrawn = sqlx::query!(
+        r#"
+        update data_quality_finding as stored
+        set withdrawn_at = $4
+        from unnest($1::text[], $2::date[], $3::text[]) as sound (ticker, session, check_name)
+        where (stored.ticker, stored.session, stored.check_name)
+                = (sound.ticker, sound.session, sound.check_name)
+            and stored.withdrawn_at is null
+        "#,
+        &sound
+            .iter()
+            .map(|row| row.ticker.to_string())
+            .collect::<Vec<_>>(),
+        &sound.iter().map(|row| row.session).collect::<Vec<_>>(),
+        &sound
+            .iter()
+            .map(|row| row.check.clone())
+            .collect::<Vec<_>>(),
+        at,
+    )
+    .execute(executor)
+    .await
+    .map_err(failed("withdraw findings on the quality of bars"))?;
+    Ok(withdrawn.rows_affected())
+}
+
+/// The findings that stand of one ticker or of all on sessions from `from` to `to`, both included, New York dates; by
+/// session, ticker and check.
 ///
 /// # Errors
 /// When the database is lost.
@@ -148,7 +197,7 @@ pub async fn findings_between(
         r#"
         select ticker, session, check_name, observed, expected, detail, found_at
         from data_quality_finding
-        where ($1::text is null or ticker = $1) and session between $2 and $3
+        where ($1::text is null or ticker = $1) and session between $2 and $3 and withdrawn_at is null
         order by session, ticker, check_name
         "#,
         ticker.map(Ticker::as_str),

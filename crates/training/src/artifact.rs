@@ -1,14 +1,19 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use domain::{Class, ModelId, Probabilities};
+use domain::{Class, ModelId, ModelKind, Probabilities};
 use features::{FeatureSchema, WINDOW};
 use model_registry::{
-    FeatureRecord, MANIFEST_SCHEMA_VERSION, Manifest, ScalerRecord, checksum,
+    FeatureRecord, MANIFEST_SCHEMA_VERSION, Manifest, ScalerRecord, checksum, list_artifacts,
     write_artifact_with_drift_reference,
 };
 
-use crate::{Dataset, Part, Trained, TrainingError, export};
+use crate::{
+    Dataset, Part, Trained, TrainingError,
+    abstention::{self, Decision},
+    code_version::code_version,
+    export,
+};
 
 /// Windows of the calibration part that show how sure the network is of itself.
 const CONFIDENCE_WINDOWS: usize = 1_000;
@@ -16,14 +21,21 @@ const CONFIDENCE_WINDOWS: usize = 1_000;
 /// Exports a trained network and writes its artifact `<models_dir>/<kind>/<model_id>/`. The id is made of the kind,
 /// `created_at` and the beginning of the network's checksum.
 ///
+/// The network's conformal sets are fitted for `coverage`, see [`domain::Policy`], on the windows that it was calibrated
+/// on; where these are too few, the manifest has none and the log says so.
+///
 /// `metrics` are the caller's figures on bars that the training did not see; what the training knows itself is added
 /// under `training`.
+///
+/// Where the training went on from a checkpoint, the process before may have come as far as writing the artifact: then
+/// that one is it.
 ///
 /// # Errors
 /// [`TrainingError`] when the network cannot be exported or the folder cannot be written; nothing is left behind then.
 pub fn write_model(
     trained: &Trained,
     dataset: &Dataset,
+    coverage: f64,
     models_dir: &Path,
     metrics: serde_json::Map<String, serde_json::Value>,
     created_at: DateTime<Utc>,
@@ -39,6 +51,11 @@ pub fn write_model(
     )
     .map_err(|source| TrainingError::Export { kind, source })?;
     let sum = checksum(&tflite);
+    if trained.resumed_after > 0
+        && let Some(written) = written_before(models_dir, kind, &sum, coverage)
+    {
+        return Ok(written);
+    }
     let id = format!(
         "{kind}-{}-{}",
         created_at.format("%Y%m%dT%H%M%SZ"),
@@ -72,10 +89,16 @@ pub fn write_model(
         ranges: *dataset.ranges(),
         training_statistics: dataset.statistics().to_vec(),
         drift_reference_sha256: None,
+        abstention: abstention::fit(
+            kind,
+            &decisions(trained, dataset),
+            coverage,
+            abstention::delay_minutes(dataset.barriers()),
+        ),
         metrics: metrics.into(),
         seed: trained.settings.seed,
         data_fingerprint: dataset.fingerprint().to_owned(),
-        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        code_version: code_version(),
         tflite_sha256: sum,
     };
     let (windows, _) = dataset.windows(Part::Calibration, CONFIDENCE_WINDOWS);
@@ -99,4 +122,39 @@ pub fn write_model(
             source,
         })?;
     Ok(written)
+}
+
+/// What was decided and came of the windows that the network was calibrated on.
+fn decisions(trained: &Trained, dataset: &Dataset) -> Vec<Decision> {
+    let samples = dataset.spread(Part::Calibration, trained.settings.validation_windows);
+    samples
+        .iter()
+        .zip(&trained.calibrated)
+        .map(|(sample, probabilities)| Decision {
+            class: sample.class,
+            worth: sample.worth,
+            probabilities: *probabilities,
+        })
+        .collect()
+}
+
+/// The artifact with this network, sure at the same coverage, if there is one. The network's file names the data that it
+/// learned from.
+fn written_before(
+    models_dir: &Path,
+    kind: ModelKind,
+    tflite_sha256: &str,
+    coverage: f64,
+) -> Option<Manifest> {
+    // A folder that cannot be listed cannot be written into either, which is said then.
+    let listed = list_artifacts(models_dir).ok()?;
+    listed
+        .into_iter()
+        .filter(|found| found.kind == kind)
+        .filter_map(|found| found.manifest.ok())
+        .find(|manifest| {
+            let abstention = manifest.abstention.as_ref();
+            manifest.tflite_sha256 == tflite_sha256
+                && abstention.is_none_or(|record| record.coverage == coverage)
+        })
 }

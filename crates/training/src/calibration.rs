@@ -3,16 +3,23 @@
 //! The classes were weighted to have the same total weight, so the logits hold evidence without a prior. The
 //! probabilities are `softmax(scaled evidence + ln prior)` with the class frequencies of the training part as prior
 //! (Elkan, 2001). Temperature scaling (Guo et al., 2017) is done in two parts, as the two questions differ in how well
-//! they can be answered: whether the price will move, and which way. Both scales are fitted on bars that nothing else
-//! was fitted on. Where a network knows nothing the scale goes to 0 and the prior is left.
+//! they can be answered: whether the price will move, and which way. Where a network knows nothing the scale goes to 0
+//! and the prior is left. How often prices move changes from week to week, as volatility does, and the newest sessions
+//! know it better than the training part: a third number corrects the log odds of no move. (That of up against down has
+//! no such memory and stays the training part's.) All three are fitted on bars that nothing else was fitted on.
+
+use std::ops::Range;
 
 use domain::Class;
 use serde::{Deserialize, Serialize};
 
 use crate::NetworkWeights;
 
-/// Largest scale considered.
+/// Largest scale and level considered.
 const LARGEST: f64 = 3.0;
+
+/// How often each of the three is searched along.
+const ROUNDS: usize = 8;
 
 /// A prediction and what happened.
 #[derive(Clone, Copy, Debug)]
@@ -21,25 +28,30 @@ pub(crate) struct Case {
     pub(crate) class: Class,
 }
 
-/// Inverse temperatures of a network's evidence: 1 takes it as it is, less cools an overconfident network, 0 ignores it.
+/// What is made of a network's evidence: two inverse temperatures (1 takes it as it is, less cools an overconfident
+/// network, 0 ignores it), and how often prices move.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvidenceScales {
+pub struct EvidenceCorrection {
     /// Of the evidence for or against a move (neutral against the other two classes).
     pub movement: f64,
     /// Of the evidence for its direction (up against down).
     pub direction: f64,
+    /// Added to the log odds of no move against those of the training part.
+    pub level: f64,
 }
 
-impl EvidenceScales {
+impl EvidenceCorrection {
     /// Evidence as the network gives it.
     pub(crate) const UNCHANGED: Self = Self {
         movement: 1.0,
         direction: 1.0,
+        level: 0.0,
     };
     /// No evidence: the prior.
     pub(crate) const NONE: Self = Self {
         movement: 0.0,
         direction: 0.0,
+        level: 0.0,
     };
 
     /// Scales both parts of the evidence; linear in the logits.
@@ -53,36 +65,32 @@ impl EvidenceScales {
 /// What turns evidence into probabilities.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Calibration {
-    pub(crate) scales: EvidenceScales,
+    pub(crate) correction: EvidenceCorrection,
     /// Frequencies of the classes in the training part.
     pub(crate) prior: [f64; 3],
 }
 
 impl Calibration {
-    /// The scales with the least log loss.
+    /// The correction with the least log loss.
     pub(crate) fn fit(cases: &[Case], prior: [f64; 3]) -> Self {
-        // The log loss is convex in both scales, so searching along one after the other finds its minimum.
-        let mut best = Self {
-            scales: EvidenceScales::UNCHANGED,
-            prior,
-        };
-        for _ in 0..6 {
-            best.scales.movement = golden_section(|movement| {
-                let scales = EvidenceScales {
-                    movement,
-                    ..best.scales
-                };
-                Self { scales, prior }.log_loss(cases)
+        let mut best = EvidenceCorrection::UNCHANGED;
+        let loss = |correction| Self { correction, prior }.log_loss(cases);
+        // The log loss is convex in all three, so searching along one after the other finds its minimum.
+        for _ in 0..ROUNDS {
+            best.level = golden_section(-LARGEST..LARGEST, |level| {
+                loss(EvidenceCorrection { level, ..best })
             });
-            best.scales.direction = golden_section(|direction| {
-                let scales = EvidenceScales {
-                    direction,
-                    ..best.scales
-                };
-                Self { scales, prior }.log_loss(cases)
+            best.movement = golden_section(0.0..LARGEST, |movement| {
+                loss(EvidenceCorrection { movement, ..best })
+            });
+            best.direction = golden_section(0.0..LARGEST, |direction| {
+                loss(EvidenceCorrection { direction, ..best })
             });
         }
-        best
+        Self {
+            correction: best,
+            prior,
+        }
     }
 
     /// Mean negative logarithm of the probability given to what happened.
@@ -95,11 +103,19 @@ impl Calibration {
         cases.iter().map(surprise).sum::<f64>() / cases.len() as f64
     }
 
-    fn probabilities(&self, logits: [f64; 3]) -> [f64; 3] {
-        let evidence = self.scales.apply(logits);
+    /// Calibrated probabilities of a window with these logits.
+    pub(crate) fn probabilities(&self, logits: [f64; 3]) -> [f64; 3] {
+        let evidence = self.correction.apply(logits);
+        let without_evidence = self.without_evidence();
         softmax(std::array::from_fn(|class| {
-            evidence[class] + self.prior[class].ln()
+            evidence[class] + without_evidence[class]
         }))
+    }
+
+    /// Logarithms of what is said without evidence.
+    fn without_evidence(&self) -> [f64; 3] {
+        let [down, neutral, up] = self.prior.map(f64::ln);
+        [down, neutral + self.correction.level, up]
     }
 
     /// Weights whose plain softmax gives the calibrated probabilities.
@@ -110,28 +126,34 @@ impl Calibration {
         };
         for row in head.weight.as_chunks_mut::<3>().0 {
             *row = self
-                .scales
+                .correction
                 .apply(row.map(f64::from))
                 .map(|value| value as f32);
         }
+        let without_evidence = self.without_evidence();
         for row in head.bias.as_chunks_mut::<3>().0 {
-            let evidence = self.scales.apply(row.map(f64::from));
-            *row = std::array::from_fn(|class| (evidence[class] + self.prior[class].ln()) as f32);
+            let evidence = self.correction.apply(row.map(f64::from));
+            *row = std::array::from_fn(|class| (evidence[class] + without_evidence[class]) as f32);
         }
         weights
     }
 }
 
-/// Where a convex function of `0..=LARGEST` is least.
-fn golden_section(function: impl Fn(f64) -> f64) -> f64 {
+/// Where a convex function is least in a range.
+fn golden_section(Range { start, end }: Range<f64>, function: impl Fn(f64) -> f64) -> f64 {
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (0.0, LARGEST);
+    let (mut low, mut high) = (start, end);
+    let (mut left, mut right) = (high - ratio * (high - low), low + ratio * (high - low));
+    let (mut at_left, mut at_right) = (function(left), function(right));
     for _ in 0..24 {
-        let (left, right) = (high - ratio * (high - low), low + ratio * (high - low));
-        if function(left) < function(right) {
-            high = right;
+        if at_left < at_right {
+            (high, right, at_right) = (right, left, at_left);
+            left = high - ratio * (high - low);
+            at_left = function(left);
         } else {
-            low = left;
+            (low, left, at_left) = (left, right, at_right);
+            right = low + ratio * (high - low);
+            at_right = function(right);
         }
     }
     0.5 * (low + high)
@@ -160,38 +182,66 @@ mod tests {
 
     #[test]
     fn overconfidence_is_cooled_by_as_much_as_it_is_wrong() {
-        // Of four moves two go up, one down and one nowhere: log odds (0, 0, ln 2), of which three times as much is
-        // claimed.
-        let logits = [0.0, 0.0, 3.0 * 2.0_f64.ln()];
-        let cases: Vec<Case> = [Class::Up, Class::Up, Class::Down, Class::Neutral]
-            .map(|class| Case { logits, class })
-            .to_vec();
-        let fitted = Calibration::fit(&cases, EVEN);
-        close(fitted.probabilities(logits), [0.25, 0.25, 0.5]);
-        for scale in [fitted.scales.direction, fitted.scales.movement] {
-            assert!((scale - 1.0 / 3.0).abs() < 1e-3, "{:?}", fitted.scales);
+        // Of four that are said to rise two do, one falls and one does neither: log odds (0, 0, ln 2), of which three
+        // times as much is claimed. The same of four that are said to stay where they are.
+        let claim = 3.0 * 2.0_f64.ln();
+        let (rise, stay) = ([0.0, 0.0, claim], [0.0, claim, 0.0]);
+        let [down, neutral, up] = Class::ALL;
+        let mut cases = Vec::new();
+        for (logits, classes) in [
+            (rise, [up, up, down, neutral]),
+            (stay, [neutral, neutral, down, up]),
+        ] {
+            cases.extend(classes.map(|class| Case { logits, class }));
         }
+        let fitted = Calibration::fit(&cases, EVEN);
+        close(fitted.probabilities(rise), [0.25, 0.25, 0.5]);
+        close(fitted.probabilities(stay), [0.25, 0.5, 0.25]);
+        let EvidenceCorrection {
+            movement,
+            direction,
+            level,
+        } = fitted.correction;
+        for (found, expected) in [(movement, 1.0 / 3.0), (direction, 1.0 / 3.0), (level, 0.0)] {
+            assert!((found - expected).abs() < 1e-3, "{:?}", fitted.correction);
+        }
+    }
+
+    #[test]
+    fn how_often_prices_move_follows_the_newest_sessions_but_not_where_to() {
+        let logits = [0.0; 3];
+        let up = Case {
+            logits,
+            class: Class::Up,
+        };
+        let neutral = Case {
+            logits,
+            class: Class::Neutral,
+        };
+        let fitted = Calibration::fit(&[up, up, up, up, neutral], [0.3, 0.5, 0.2]);
+        close(fitted.probabilities(logits), [0.48, 0.2, 0.32]);
     }
 
     #[test]
     fn each_question_has_its_own_scale() {
         let logits = [0.3, -1.1, 0.5];
         let all = Calibration {
-            scales: EvidenceScales::UNCHANGED,
+            correction: EvidenceCorrection::UNCHANGED,
             prior: EVEN,
         };
         close(all.probabilities(logits), softmax(logits));
         let none = Calibration {
-            scales: EvidenceScales::NONE,
+            correction: EvidenceCorrection::NONE,
             prior: [0.5, 0.25, 0.25],
         };
         close(none.probabilities(logits), [0.5, 0.25, 0.25]);
-        let scales = EvidenceScales {
+        let correction = EvidenceCorrection {
             movement: 1.0,
             direction: 0.0,
+            level: 0.0,
         };
         let [down, neutral, up] = Calibration {
-            scales,
+            correction,
             prior: EVEN,
         }
         .probabilities(logits);
@@ -212,12 +262,13 @@ mod tests {
                         .sum::<f64>()
             })
         };
-        let scales = EvidenceScales {
+        let correction = EvidenceCorrection {
             movement: 0.7,
             direction: 0.2,
+            level: -0.4,
         };
         let calibration = Calibration {
-            scales,
+            correction,
             prior: [0.2, 0.5, 0.3],
         };
         let expected = calibration.probabilities(logits(&lstm.head));

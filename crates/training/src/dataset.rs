@@ -5,15 +5,17 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use domain::{Bar, Class, Ticker};
 use evaluation::{DriftReference, LastClose, TimesOfDay};
 use features::{
-    Context, FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector, NewsEvent, Scaler,
-    TickerContext, WARM_UP_SESSIONS, WINDOW,
+    CONTEXT_FEATURES, Context, FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector,
+    NewsEvent, Scaler, TickerContext, WARM_UP_SESSIONS, WINDOW,
 };
 use labels::BarrierSettings;
 use model_registry::{FeatureStatistics, Ranges, TimeRange};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    TrainingError, TrainingSettings, scaling,
+    TrainingError, TrainingSettings,
+    abstention::Worth,
+    scaling,
     split::{Span, split},
     statistics,
 };
@@ -26,7 +28,7 @@ const FEWEST_SAMPLES: [usize; 2] = [500, 50];
 const WINDOW_LENGTH: usize = WINDOW * FEATURE_COUNT;
 
 /// Labelled windows of many tickers, split by time and scaled; windows are cut out when a batch asks for them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Dataset {
     /// Per ticker the scaled features of its bars, `[bars, FEATURE_COUNT]`, oldest first.
     scaled: Vec<Vec<f32>>,
@@ -41,6 +43,7 @@ pub struct Dataset {
     ranges: Ranges,
     fingerprint: String,
     barriers: BarrierSettings,
+    left_out: Vec<(Ticker, TrainingError)>,
 }
 
 /// A labelled window: which ticker, which last row, and what came after.
@@ -52,6 +55,7 @@ pub(crate) struct Sample {
     pub(crate) class: Class,
     /// Uniqueness times class weight, 1 on average over the training part.
     pub(crate) weight: f32,
+    pub(crate) worth: Worth,
     span: Span,
 }
 
@@ -62,7 +66,7 @@ pub enum Part {
     Training,
     /// Training stops by these.
     EarlyStopping,
-    /// The evidence scales are fitted here.
+    /// The correction of the evidence is fitted here.
     Calibration,
 }
 
@@ -85,6 +89,7 @@ struct RawSample {
     class: Class,
     /// Share of the label's bars that no other label uses, 0..=1.
     uniqueness: f64,
+    worth: Worth,
     span: Span,
 }
 
@@ -93,11 +98,12 @@ impl Dataset {
     /// the class weights and the drift statistics on the training part.
     ///
     /// `bars` are ascending per ticker; those outside regular sessions are left out. The caller cuts the history at
-    /// the time it wants to test after; events of `context` count by when they were available.
+    /// the time it wants to test after; events of `context` count by when they were available. A ticker whose bars give
+    /// no features, or features that are not finite or stand still, is left out: see [`Self::left_out`].
     ///
     /// # Errors
     /// [`TrainingError`] when settings are out of range, when there is too little to learn from (saying how much is
-    /// needed), when features of the bars are constant, or when any are not finite.
+    /// needed), when features of the bars are constant, or when no ticker is of use (why the first one is not).
     pub fn build(
         bars: &BTreeMap<Ticker, Vec<Bar>>,
         context: &Context,
@@ -109,6 +115,7 @@ impl Dataset {
         barriers.check()?;
         let mut fingerprint = Sha256::new();
         let mut series = Vec::with_capacity(bars.len());
+        let mut left_out = Vec::new();
         for (ticker, bars) in bars {
             let bars: Vec<Bar> = bars
                 .iter()
@@ -116,8 +123,16 @@ impl Dataset {
                 .copied()
                 .collect();
             let context = context.of(ticker);
-            add_to_fingerprint(&mut fingerprint, ticker, &bars, context.news);
-            series.push(Series::new(ticker, &bars, context, barriers, calendar)?);
+            match Series::new(ticker, &bars, context, barriers, calendar) {
+                Ok(usable) => {
+                    add_to_fingerprint(&mut fingerprint, ticker, &bars, context.news);
+                    series.push(usable);
+                }
+                Err(error) => left_out.push((ticker.clone(), error)),
+            }
+        }
+        if series.is_empty() && !left_out.is_empty() {
+            return Err(left_out.swap_remove(0).1);
         }
         for event in &context.economy {
             fingerprint.update(event.available_at.timestamp_micros().to_le_bytes());
@@ -138,6 +153,7 @@ impl Dataset {
         )?;
         Ok(Self {
             closes: statistics::last_closes(bars),
+            left_out,
             ..dataset
         })
     }
@@ -194,13 +210,18 @@ impl Dataset {
                     let (ticker, sample) = &samples[*index];
                     let weight = (sample.uniqueness * weights[sample.class.index()]) as f32;
                     let RawSample {
-                        row, class, span, ..
+                        row,
+                        class,
+                        worth,
+                        span,
+                        ..
                     } = *sample;
                     Sample {
                         ticker: *ticker,
                         row,
                         class,
                         weight,
+                        worth,
                         span,
                     }
                 })
@@ -241,7 +262,13 @@ impl Dataset {
             scaler,
             fingerprint,
             barriers,
+            left_out: Vec::new(),
         })
+    }
+
+    /// Tickers whose bars are of no use, and why.
+    pub fn left_out(&self) -> &[(Ticker, TrainingError)] {
+        &self.left_out
     }
 
     /// The scaler, fitted on the training part.
@@ -365,6 +392,7 @@ impl Series {
                 features,
             });
         }
+        check_movement(ticker, &rows)?;
         let labels = labels::triple_barrier(bars, barriers, calendar);
         let uniqueness = labels::uniqueness_weights(&labels, bars.len());
         let samples = labels
@@ -372,14 +400,21 @@ impl Series {
             .zip(uniqueness)
             .filter_map(|(label, uniqueness)| {
                 let row = row_of_bar[label.index].filter(|row| row + 1 >= WINDOW)?;
+                let (decided, next) = (&bars[label.index], bars.get(label.index + 1)?);
+                // The first price that can be had, and the one at the touch.
+                let (entry, exit) = (next.open.get(), decided.close.get() * (1.0 + label.ret));
                 let span = Span {
-                    decided_at: bars[label.index].close_time(),
+                    decided_at: decided.close_time(),
                     resolved_at: bars[label.touch_index].close_time(),
                 };
                 Some(RawSample {
                     row,
                     class: label.class(),
                     uniqueness,
+                    worth: Worth {
+                        gross_return: exit / entry - 1.0,
+                        volatility: features::realised_volatility(&rows[row].features),
+                    },
                     span,
                 })
             })
@@ -409,6 +444,30 @@ fn check_finite(
                 ticker,
                 bar_start,
                 value: *value,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A feed that stands still would teach that nothing ever happens.
+fn check_movement(ticker: &Ticker, rows: &[Row]) -> Result<(), TrainingError> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Ok(());
+    };
+    // The gap before a session is the same for all of it. A session's bars share their date in UTC.
+    if first.bar_start.date_naive() == last.bar_start.date_naive() {
+        return Ok(());
+    }
+    let names = FeatureSchema::current().names.iter().enumerate();
+    for (feature, name) in names.filter(|(feature, _)| !CONTEXT_FEATURES.contains(feature)) {
+        let value = first.features[feature];
+        if rows.iter().all(|row| row.features[feature] == value) {
+            return Err(TrainingError::FrozenFeature {
+                name,
+                ticker: ticker.clone(),
+                value,
+                rows: rows.len(),
             });
         }
     }
@@ -542,6 +601,10 @@ pub(crate) mod tests {
                 row,
                 class: class(row, &features[..=row]),
                 uniqueness: 0.2 + (row % 7) as f64 / 10.0,
+                worth: Worth {
+                    gross_return: 0.0,
+                    volatility: 0.001,
+                },
                 span: Span {
                     decided_at: at(row + 1),
                     resolved_at: at(row + 11),
@@ -652,6 +715,23 @@ pub(crate) mod tests {
         // 0.5 % on each side were pulled in.
         let share = inside as f64 / scaled.len() as f64;
         assert!((share - 0.99).abs() < 0.003, "{share}");
+    }
+
+    #[test]
+    fn a_feature_that_is_no_number_is_named() {
+        let mut features = [0.5; FEATURE_COUNT];
+        features[0] = f32::NAN;
+        let ticker = Ticker::parse("AAPL").unwrap();
+        let at = Utc.with_ymd_and_hms(2018, 3, 26, 13, 30, 0).unwrap();
+        let error = check_finite(&ticker, at, &features).unwrap_err();
+        let name = FeatureSchema::current().names[0];
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "feature {name} of AAPL is NaN at 2018-03-26 13:30:00 UTC: check the bars, news and economic figures \
+                 before it"
+            )
+        );
     }
 
     #[test]

@@ -68,8 +68,25 @@ pub enum TrainingError {
         /// Its only value.
         value: f32,
     },
+    /// A feature of the bars has the same value in all rows of a ticker: its feed stood still.
+    #[error(
+        "feature {name} of {ticker} is {value} in each of its {rows} rows: check its bars (volume, prices), the feed \
+         may have stood still"
+    )]
+    FrozenFeature {
+        /// The feature.
+        name: &'static str,
+        /// Whose.
+        ticker: Ticker,
+        /// Its only value.
+        value: f32,
+        /// Bars with features.
+        rows: usize,
+    },
     /// A feature is NaN or infinite.
-    #[error("feature {name} of {ticker} is {value} at {bar_start}: check the bars before it")]
+    #[error(
+        "feature {name} of {ticker} is {value} at {bar_start}: check the bars, news and economic figures before it"
+    )]
     NotFinite {
         /// The feature.
         name: &'static str,
@@ -102,7 +119,13 @@ pub enum TrainingError {
         /// Counted from 1.
         epoch: usize,
     },
-    /// The caller asked to stop. Nothing was written.
+    /// This build trains on a GPU.
+    #[error(
+        "no NVIDIA GPU was found: install its driver, or use a build without the feature `cuda`, which trains on the \
+         processor"
+    )]
+    NoGpu,
+    /// The caller asked to stop. No model was written.
     #[error("training was cancelled")]
     Cancelled,
     /// The network could not be written as TFLite.

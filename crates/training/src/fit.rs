@@ -9,7 +9,7 @@ use burn::{
     grad_clipping::GradientClippingConfig,
     module::{ModuleVisitor, Param, ParamGroup, ParamId},
     optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
-    tensor::{Device, Tensor, TensorData, activation::log_softmax},
+    tensor::{Bytes, Device, Tensor, TensorData, activation::log_softmax},
 };
 use domain::{InvalidProbabilities, ModelKind, Probabilities};
 use features::{FEATURE_COUNT, WINDOW};
@@ -18,20 +18,18 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Dataset, NetworkWeights, Part, TrainingError, TrainingSettings,
-    calibration::{self, Calibration, EvidenceScales},
+    Checkpoints, Dataset, NetworkWeights, Part, TrainingError, TrainingSettings,
+    calibration::{self, Calibration, EvidenceCorrection},
+    checkpoint::{Checkpoint, State},
     dataset::Sample,
+    device,
     kernels::dropout::{Dropout, mix},
     memory,
-    networks::{LstmNetwork, Network, TransformerNetwork, initial_weights},
+    networks::{Execution, LstmNetwork, Network, TransformerNetwork, initial_weights, parameters},
 };
 
 /// Windows that go through the network together when nothing is learned.
 const PREDICTION_BATCH: usize = 512;
-/// Share of the steps in which the learning rate rises to its peak.
-const WARM_UP_SHARE: f64 = 0.1;
-/// The learning rate at the end, as a share of its peak.
-const FINAL_SHARE: f64 = 0.02;
 
 /// Where a training stands. Reported after every step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +61,7 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Weighted cross entropy in nats.
     pub training_loss: f64,
-    /// Unweighted log loss on the early-stopping part in nats, with the evidence scales that are best there.
+    /// Unweighted log loss on the early-stopping part in nats, with the correction of the evidence that is best there.
     pub validation_log_loss: f64,
 }
 
@@ -85,12 +83,12 @@ pub struct TrainingMetrics {
     pub best_epoch: usize,
     /// Training windows per class: down, neutral, up.
     pub class_counts: [usize; 3],
-    /// With the evidence scales that are best there.
+    /// With the correction of the evidence that is best there.
     pub early_stopping: PartScore,
-    /// After calibration, on the part the scales were fitted on.
+    /// After calibration, on the part the correction was fitted on.
     pub calibration: PartScore,
     /// What the calibration made of the network's evidence.
-    pub evidence_scales: EvidenceScales,
+    pub correction: EvidenceCorrection,
     /// Speed of the training steps.
     pub windows_per_second: f64,
     /// All passes.
@@ -102,12 +100,17 @@ pub struct TrainingMetrics {
 pub struct Trained {
     /// Which network.
     pub kind: ModelKind,
-    /// Its weights; evidence scales and class prior are folded into the head.
+    /// Its weights; correction and class prior are folded into the head.
     pub weights: NetworkWeights,
     /// The settings it was trained with.
     pub settings: TrainingSettings,
     /// How the training went.
     pub metrics: TrainingMetrics,
+    /// Its probabilities of the windows that the correction was fitted on, down, neutral, up: those of the
+    /// calibration part that [`TrainingSettings::validation_windows`] lets it look at.
+    pub calibrated: Vec<[f64; 3]>,
+    /// Passes of it that an earlier process had done.
+    pub resumed_after: usize,
 }
 
 /// Trains one network. The same dataset and settings give the same weights, bit for bit, on the same kind of
@@ -124,13 +127,45 @@ pub fn train(
     progress: &dyn Fn(Progress),
     cancel: &AtomicBool,
 ) -> Result<Trained, TrainingError> {
+    begin(dataset, kind, settings, None, progress, cancel)
+}
+
+/// As [`train`], with a checkpoint after every pass, from which the next call goes on if this one does not come to its
+/// end, to the same weights as if it had. A checkpoint of other data, settings or code and a broken one are left aside,
+/// and the training begins anew. The caller removes the checkpoints when they are needed no more.
+///
+/// # Errors
+/// As [`train`]; a checkpoint that cannot be read or written is no error but a warning in the log.
+pub fn train_with_checkpoints(
+    dataset: &Dataset,
+    kind: ModelKind,
+    settings: &TrainingSettings,
+    checkpoints: &Checkpoints,
+    progress: &dyn Fn(Progress),
+    cancel: &AtomicBool,
+) -> Result<Trained, TrainingError> {
+    begin(dataset, kind, settings, Some(checkpoints), progress, cancel)
+}
+
+fn begin(
+    dataset: &Dataset,
+    kind: ModelKind,
+    settings: &TrainingSettings,
+    checkpoints: Option<&Checkpoints>,
+    progress: &dyn Fn(Progress),
+    cancel: &AtomicBool,
+) -> Result<Trained, TrainingError> {
     settings.validate()?;
     let _keep = memory::keep_freed();
-    let device = Device::flex().autodiff();
+    let device = device::of_training()?.autodiff();
+    let checkpoint = checkpoints
+        .map(|checkpoints| checkpoints.of(dataset, kind, settings, device::NAME))
+        .transpose()?;
     let run = Run {
         dataset,
         kind,
         settings,
+        checkpoint,
         progress,
         cancel,
         device: device.clone(),
@@ -169,7 +204,7 @@ fn predict_logits<N: Network>(network: &N, windows: &[f32], device: &Device) -> 
         .chunks(PREDICTION_BATCH * WINDOW * FEATURE_COUNT)
         .flat_map(|windows| {
             let logits = network
-                .logits(input(windows.to_vec(), device), None)
+                .logits(input(windows.to_vec(), device), None, Execution::on(device))
                 .into_data();
             let numbers: Vec<f64> = logits.iter::<f32>().map(f64::from).collect();
             numbers.as_chunks::<3>().0.to_vec()
@@ -190,84 +225,54 @@ struct Run<'a> {
     dataset: &'a Dataset,
     kind: ModelKind,
     settings: &'a TrainingSettings,
+    checkpoint: Option<Checkpoint>,
     progress: &'a dyn Fn(Progress),
     cancel: &'a AtomicBool,
     device: Device,
 }
 
-impl Run<'_> {
-    fn fit<N: Network>(&self, mut network: N) -> Result<Trained, TrainingError> {
+/// A training between two passes.
+struct Course<'a, N> {
+    network: N,
+    /// After the best pass, if there was one.
+    best: Option<N>,
+    optimizer: ModuleOptimizer,
+    order: Order<'a>,
+    history: Vec<EpochRecord>,
+    stepping: Duration,
+}
+
+impl<'a> Run<'a> {
+    fn fit<N: Network>(&self, network: N) -> Result<Trained, TrainingError> {
         let settings = self.settings;
         let early_stopping = self
             .dataset
             .spread(Part::EarlyStopping, settings.validation_windows);
-        let mut order = Order::new(self.dataset.samples(Part::Training), settings.seed);
         let windows = settings
             .windows_per_epoch
             .min(self.dataset.len(Part::Training));
-        let batches = windows.div_ceil(settings.batch_size);
-        let mut optimizer = optimizer(&network, settings);
-        let mut history: Vec<EpochRecord> = Vec::new();
-        let mut best: Option<(EpochRecord, N)> = None;
-        let mut stepping = Duration::ZERO;
-        let mut trained_windows = 0;
-        for epoch in 1..=settings.epochs {
-            let mut loss_sum = 0.0;
-            for batch in 0..batches {
-                if self.cancel.load(Ordering::Relaxed) {
-                    return Err(TrainingError::Cancelled);
-                }
-                let begin = Instant::now();
-                let step = (epoch - 1) * batches + batch;
-                let samples = order.next(
-                    settings
-                        .batch_size
-                        .min(windows - batch * settings.batch_size),
-                );
-                let rate = learning_rate(settings, step, settings.epochs * batches);
-                let loss;
-                (network, loss) = self.step(network, &mut optimizer, &samples, rate, step);
-                if !loss.is_finite() {
-                    return Err(TrainingError::Diverged {
-                        kind: self.kind,
-                        epoch,
-                    });
-                }
-                loss_sum += loss;
-                stepping += begin.elapsed();
-                trained_windows += samples.len();
-                let left = (settings.epochs * batches - step - 1) as f64 / (step + 1) as f64;
-                (self.progress)(Progress {
-                    kind: self.kind,
-                    epoch,
-                    epochs: settings.epochs,
-                    batch: batch + 1,
-                    batches,
-                    loss: loss_sum / (batch + 1) as f64,
-                    validation_log_loss: history.last().map(|record| record.validation_log_loss),
-                    windows_per_second: trained_windows as f64 / stepping.as_secs_f64(),
-                    remaining: stepping.mul_f64(left),
-                });
-            }
-            let record = EpochRecord {
+        let mut course = self.begin(network, windows);
+        let resumed_after = course.history.len();
+        while !is_over(&course.history, settings) {
+            let training_loss;
+            (course, training_loss) = self.pass(course, windows)?;
+            let epoch = course.history.len() + 1;
+            let validation = self.best_score(&course.network, &early_stopping);
+            course.history.push(EpochRecord {
                 epoch,
-                training_loss: loss_sum / batches as f64,
-                validation_log_loss: self.best_score(&network, &early_stopping).log_loss,
-            };
-            history.push(record);
-            let better = best
-                .as_ref()
-                .is_none_or(|(best, _)| record.validation_log_loss < best.validation_log_loss);
-            if better {
-                best = Some((record, network.clone()));
+                training_loss,
+                validation_log_loss: validation.log_loss,
+            });
+            if best_pass(&course.history).is_some_and(|best| best.epoch == epoch) {
+                course.best = Some(course.network.clone());
             }
-            let since_best = best.as_ref().map_or(0, |(best, _)| epoch - best.epoch);
-            if since_best >= settings.patience {
-                break;
-            }
+            self.keep(&course);
         }
-        // At least one epoch ran, so there is a best one.
-        let (record, network) = best.ok_or(TrainingError::Cancelled)?;
+        // At least one pass was done, so there is a best one.
+        let (Some(record), Some(network)) = (best_pass(&course.history), course.best) else {
+            return Err(TrainingError::Cancelled);
+        };
+        let trained_windows = windows * course.history.len();
         let calibration = self
             .dataset
             .spread(Part::Calibration, settings.validation_windows);
@@ -278,17 +283,140 @@ impl Run<'_> {
             class_counts: self.dataset.class_counts(),
             early_stopping: self.best_score(&network, &early_stopping),
             calibration: score(&cases, fitted),
-            evidence_scales: fitted.scales,
-            windows_per_second: trained_windows as f64 / stepping.as_secs_f64(),
-            history,
+            correction: fitted.correction,
+            windows_per_second: trained_windows as f64 / course.stepping.as_secs_f64(),
+            history: course.history,
         };
         let weights = fitted.fold_into(network.to_weights());
+        let calibrated = cases.iter().map(|case| fitted.probabilities(case.logits));
         Ok(Trained {
             kind: self.kind,
             weights,
+            calibrated: calibrated.collect(),
             settings: settings.clone(),
             metrics,
+            resumed_after,
         })
+    }
+
+    /// Where the checkpoint says, else at the start. `windows` are those of a pass.
+    fn begin<N: Network>(&self, network: N, windows: usize) -> Course<'a, N> {
+        let network = parameters::numbered(network);
+        let mut course = Course {
+            best: None,
+            optimizer: optimizer(&network, self.settings),
+            order: Order::new(self.dataset.samples(Part::Training), self.settings.seed),
+            history: Vec::new(),
+            stepping: Duration::ZERO,
+            network,
+        };
+        let Some(checkpoint) = &self.checkpoint else {
+            return course;
+        };
+        let Some(state) = checkpoint.read() else {
+            return course;
+        };
+        let bytes = Bytes::from_bytes_vec(state.optimizer);
+        match course.optimizer.clone().from_bytes(bytes) {
+            Err(error) => {
+                tracing::warn!(
+                    model.kind = %self.kind,
+                    error = &error as &dyn std::error::Error,
+                    "failed to read the optimizer from the checkpoint {}: the {} is trained from the start",
+                    checkpoint.path().display(),
+                    self.kind
+                );
+            }
+            Ok(optimizer) => {
+                let passes = state.history.len();
+                tracing::info!(
+                    model.kind = %self.kind,
+                    passes,
+                    "training of the {} goes on after pass {passes} of at most {}, from {}",
+                    self.kind,
+                    self.settings.epochs,
+                    checkpoint.path().display()
+                );
+                course.best = Some(parameters::replaced(course.network.clone(), &state.best));
+                course.network = parameters::replaced(course.network, &state.network);
+                course.optimizer = optimizer;
+                // What was drawn decides what is drawn next.
+                course.order.next(windows * passes);
+                course.history = state.history;
+                course.stepping = state.stepping;
+            }
+        }
+        course
+    }
+
+    /// Learns from as many windows; the mean loss of the steps.
+    fn pass<N: Network>(
+        &self,
+        mut course: Course<'a, N>,
+        windows: usize,
+    ) -> Result<(Course<'a, N>, f64), TrainingError> {
+        let settings = self.settings;
+        let batches = windows.div_ceil(settings.batch_size);
+        let passes = course.history.len();
+        let epoch = passes + 1;
+        let mut loss_sum = 0.0;
+        for batch in 0..batches {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(TrainingError::Cancelled);
+            }
+            let begin = Instant::now();
+            let step = passes * batches + batch;
+            let drawn = batch * settings.batch_size;
+            let samples = course.order.next(settings.batch_size.min(windows - drawn));
+            let rate = learning_rate(settings, step, settings.epochs * batches);
+            let loss;
+            (course.network, loss) =
+                self.step(course.network, &mut course.optimizer, &samples, rate, step);
+            if !loss.is_finite() {
+                return Err(TrainingError::Diverged {
+                    kind: self.kind,
+                    epoch,
+                });
+            }
+            loss_sum += loss;
+            course.stepping += begin.elapsed();
+            let trained_windows = windows * passes + drawn + samples.len();
+            let left = (settings.epochs * batches - step - 1) as f64 / (step + 1) as f64;
+            (self.progress)(Progress {
+                kind: self.kind,
+                epoch,
+                epochs: settings.epochs,
+                batch: batch + 1,
+                batches,
+                loss: loss_sum / (batch + 1) as f64,
+                validation_log_loss: course
+                    .history
+                    .last()
+                    .map(|record| record.validation_log_loss),
+                windows_per_second: trained_windows as f64 / course.stepping.as_secs_f64(),
+                remaining: course.stepping.mul_f64(left),
+            });
+        }
+        Ok((course, loss_sum / batches as f64))
+    }
+
+    /// Writes the checkpoint, if one is wanted.
+    fn keep<N: Network>(&self, course: &Course<'_, N>) {
+        let (Some(checkpoint), Some(best)) = (&self.checkpoint, &course.best) else {
+            return;
+        };
+        match course.optimizer.into_bytes() {
+            Ok(optimizer) => checkpoint.write(&State {
+                network: parameters::collect(&course.network),
+                best: parameters::collect(best),
+                history: course.history.clone(),
+                stepping: course.stepping,
+                optimizer: optimizer.to_vec(),
+            }),
+            Err(error) => {
+                tracing::warn!(model.kind = %self.kind, %error, "no checkpoint: the optimizer cannot be written");
+            }
+        }
     }
 
     /// One step of the optimizer; the loss before it.
@@ -310,7 +438,7 @@ impl Run<'_> {
         let targets =
             Tensor::<2>::from_data(TensorData::new(targets, [samples.len(), 3]), &self.device);
         let dropout = Dropout::new(self.settings.dropout, mix(self.settings.seed) ^ step as u64);
-        let logits = network.logits(windows, dropout);
+        let logits = network.logits(windows, dropout, Execution::on(&self.device));
         let loss = -(log_softmax(logits, 1) * targets).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         let loss = loss.into_data().iter::<f64>().next().unwrap_or(f64::NAN);
@@ -335,16 +463,33 @@ impl Run<'_> {
             .collect()
     }
 
-    /// The score with the evidence scales that are best for these samples: what the network knows, however sure it is.
+    /// The score with the correction of the evidence that is best for these samples: what the network knows, however sure it is.
     fn best_score<N: Network>(&self, network: &N, samples: &[Sample]) -> PartScore {
         let cases = self.cases(network, samples);
         score(&cases, Calibration::fit(&cases, self.dataset.prior()))
     }
 }
 
+/// Whether no further pass is to be done.
+fn is_over(history: &[EpochRecord], settings: &TrainingSettings) -> bool {
+    let best = best_pass(history).map_or(0, |best| best.epoch);
+    history.len() >= settings.epochs || history.len() - best >= settings.patience
+}
+
+/// The first of the passes with the least validation log loss.
+fn best_pass(history: &[EpochRecord]) -> Option<EpochRecord> {
+    history.iter().copied().reduce(|best, record| {
+        if record.validation_log_loss < best.validation_log_loss {
+            record
+        } else {
+            best
+        }
+    })
+}
+
 fn score(cases: &[calibration::Case], calibration: Calibration) -> PartScore {
     let prior = Calibration {
-        scales: EvidenceScales::NONE,
+        correction: EvidenceCorrection::NONE,
         ..calibration
     };
     PartScore {
@@ -402,7 +547,10 @@ fn optimizer<N: Network>(network: &N, settings: &TrainingSettings) -> ModuleOpti
     let mut vectors = Vectors::default();
     network.visit(&mut vectors);
     let clipping = GradientClippingConfig::Norm(settings.gradient_norm);
-    let config = AdamWConfig::new().with_epsilon(1e-8);
+    let config = AdamWConfig::new()
+        .with_beta_1(settings.beta_1 as f32)
+        .with_beta_2(settings.beta_2 as f32)
+        .with_epsilon(settings.epsilon as f32);
     let decayed = config
         .clone()
         .with_weight_decay(settings.weight_decay as f32)
@@ -415,13 +563,14 @@ fn optimizer<N: Network>(network: &N, settings: &TrainingSettings) -> ModuleOpti
 
 /// Rises in a line, then falls as a cosine.
 fn learning_rate(settings: &TrainingSettings, step: usize, steps: usize) -> f64 {
-    let warm_up = (steps as f64 * WARM_UP_SHARE).max(1.0);
+    let warm_up = (steps as f64 * settings.warm_up_share).max(1.0);
     let step = step as f64 + 1.0;
     let share = if step <= warm_up {
         step / warm_up
     } else {
         let done = (step - warm_up) / (steps as f64 - warm_up).max(1.0);
-        FINAL_SHARE + (1.0 - FINAL_SHARE) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+        let height = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+        settings.final_rate_share + (1.0 - settings.final_rate_share) * height
     };
     settings.learning_rate * share
 }
@@ -535,6 +684,118 @@ mod tests {
         }
     }
 
+    /// Trains until `passes` passes are done, as a process that is killed then.
+    fn train_until(
+        passes: usize,
+        dataset: &Dataset,
+        kind: ModelKind,
+        settings: &TrainingSettings,
+        checkpoints: &Checkpoints,
+    ) {
+        let cancel = AtomicBool::new(false);
+        // In the middle of the next pass.
+        let progress = |progress: Progress| {
+            cancel.store(
+                progress.epoch == passes + 1 && progress.batch == 2,
+                Ordering::Relaxed,
+            );
+        };
+        let killed =
+            train_with_checkpoints(dataset, kind, settings, checkpoints, &progress, &cancel);
+        assert!(matches!(killed, Err(TrainingError::Cancelled)));
+    }
+
+    fn train_on(
+        dataset: &Dataset,
+        kind: ModelKind,
+        settings: &TrainingSettings,
+        checkpoints: &Checkpoints,
+    ) -> Trained {
+        let never = AtomicBool::new(false);
+        train_with_checkpoints(dataset, kind, settings, checkpoints, &|_| {}, &never).unwrap()
+    }
+
+    #[test]
+    fn a_training_that_was_killed_ends_with_the_same_bits() {
+        let dataset = synthetic(1_500, learnable).unwrap();
+        let settings = TrainingSettings {
+            epochs: 5,
+            patience: 2,
+            // The third pass is in the second shuffle.
+            windows_per_epoch: 320,
+            weight_decay: 0.05,
+            dropout: 0.2,
+            ..settings()
+        };
+        for kind in ModelKind::ALL {
+            let whole = train_quietly(&dataset, kind, &settings);
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
+            train_until(1, &dataset, kind, &settings, &checkpoints);
+            train_until(3, &dataset, kind, &settings, &checkpoints);
+            let mut steps = std::cell::Cell::new(0);
+            let trained = train_with_checkpoints(
+                &dataset,
+                kind,
+                &settings,
+                &checkpoints,
+                &|_| steps.set(steps.get() + 1),
+                &AtomicBool::new(false),
+            )
+            .unwrap();
+            let passes = whole.metrics.history.len();
+            assert_eq!(*steps.get_mut(), (passes - 3) * 5, "{kind}");
+            assert_eq!(trained.resumed_after, 3);
+            assert_eq!(trained.weights, whole.weights, "{kind}");
+            assert_eq!(trained.metrics.history, whole.metrics.history);
+            assert_eq!(trained.metrics.calibration, whole.metrics.calibration);
+            // Killed after its end, it is not trained anew.
+            let again = train_on(&dataset, kind, &settings, &checkpoints);
+            assert_eq!(again.resumed_after, passes);
+            assert_eq!(again.weights, whole.weights);
+
+            checkpoints.remove().unwrap();
+            checkpoints.remove().unwrap();
+            assert_eq!(
+                train_on(&dataset, kind, &settings, &checkpoints).resumed_after,
+                0
+            );
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_training_and_a_broken_one_are_left_aside() {
+        let dataset = synthetic(1_500, learnable).unwrap();
+        let settings = TrainingSettings {
+            epochs: 2,
+            windows_per_epoch: 320,
+            ..settings()
+        };
+        let kind = ModelKind::Lstm;
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        let other = TrainingSettings {
+            epsilon: 1e-7,
+            ..settings.clone()
+        };
+        train_until(1, &dataset, kind, &other, &checkpoints);
+        let whole = train_quietly(&dataset, kind, &settings);
+        let trained = train_on(&dataset, kind, &settings, &checkpoints);
+        assert_eq!(
+            (trained.resumed_after, &trained.weights),
+            (0, &whole.weights)
+        );
+
+        let path = folder.path().join("lstm.checkpoint");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let trained = train_on(&dataset, kind, &settings, &checkpoints);
+        assert_eq!(
+            (trained.resumed_after, &trained.weights),
+            (0, &whole.weights)
+        );
+    }
+
     #[test]
     fn the_same_seed_gives_the_same_bits() {
         let dataset = synthetic(1_500, learnable).unwrap();
@@ -592,7 +853,7 @@ mod tests {
             .collect();
         assert!((rates[9] - settings.learning_rate).abs() < 1e-12);
         assert!(rates[..10].is_sorted() && rates[9..].iter().rev().is_sorted());
-        assert!((rates[99] / settings.learning_rate - FINAL_SHARE).abs() < 1e-3);
+        assert!((rates[99] / settings.learning_rate - settings.final_rate_share).abs() < 1e-3);
     }
 
     #[test]

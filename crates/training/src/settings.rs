@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainingError;
 
-/// How the networks are trained: the `[training]` section of `config/tandem.toml`. Kept in every model's card.
+/// How the networks are trained: the `[training]` section of `config/tandem.toml`. Kept in every model's card: together
+/// with the data, the labels' settings and the code version they decide the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
@@ -30,6 +31,16 @@ pub struct TrainingSettings {
     pub validation_windows: usize,
     /// Highest learning rate of AdamW, reached after the warm-up, 1e-6..=0.1; falls as a cosine afterwards.
     pub learning_rate: f64,
+    /// Share of the steps in which the learning rate rises in a line to its peak, 0..=0.9.
+    pub warm_up_share: f64,
+    /// The learning rate of the last step as a share of the peak, 0..=1.
+    pub final_rate_share: f64,
+    /// AdamW's decay of the mean gradient, 0..1.
+    pub beta_1: f64,
+    /// AdamW's decay of the mean squared gradient, 0..1.
+    pub beta_2: f64,
+    /// Added to the root of the mean squared gradient, 1e-12..=1e-2.
+    pub epsilon: f64,
     /// Decoupled weight decay of the matrices, 0..=1.
     pub weight_decay: f64,
     /// Largest norm of one parameter's gradient, above 0.
@@ -80,6 +91,11 @@ impl Default for TrainingSettings {
             patience: 5,
             validation_windows: 16_384,
             learning_rate: 1e-3,
+            warm_up_share: 0.1,
+            final_rate_share: 0.02,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
             weight_decay: 0.05,
             gradient_norm: 1.0,
             dropout: 0.2,
@@ -178,6 +194,27 @@ impl TrainingSettings {
             "learning_rate",
             (1e-6..=0.1).contains(&self.learning_rate),
             "1e-6 to 0.1",
+        )?;
+        check(
+            self.warm_up_share,
+            "warm_up_share",
+            (0.0..=0.9).contains(&self.warm_up_share),
+            "0 to 0.9",
+        )?;
+        check(
+            self.final_rate_share,
+            "final_rate_share",
+            (0.0..=1.0).contains(&self.final_rate_share),
+            "0 to 1",
+        )?;
+        for (value, field) in [(self.beta_1, "beta_1"), (self.beta_2, "beta_2")] {
+            check(value, field, (0.0..1.0).contains(&value), "0 to below 1")?;
+        }
+        check(
+            self.epsilon,
+            "epsilon",
+            (1e-12..=1e-2).contains(&self.epsilon),
+            "1e-12 to 1e-2",
         )?;
         check(
             self.weight_decay,

@@ -89,7 +89,7 @@ pub(crate) struct RecommendationBody {
     pub(crate) confidence: f32,
     /// One sentence that says why.
     pub(crate) reason: String,
-    /// The models leaned to a direction and the policy held back.
+    /// A hold because the models are not sure, or because the move would not pay: not both rule out a move.
     pub(crate) abstained: bool,
     /// Goes with every recommendation.
     pub(crate) disclaimer: &'static str,

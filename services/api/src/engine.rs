@@ -13,9 +13,9 @@ use std::{
 use anyhow::Context as _;
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Bar, MACRO_SERIES, ModelKind, Prediction, Recommendation, SeriesId, Ticker};
+use domain::{Bar, MACRO_SERIES, ModelKind, Policy, Prediction, Recommendation, SeriesId, Ticker};
 use features::{MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent};
-use inference::{Champions, DualPrediction, Policy};
+use inference::{Champions, DualPrediction, Opinion};
 use service_kit::Clock;
 use storage::{FormingPrice, Notice, PgPool};
 use tokio::{
@@ -31,6 +31,7 @@ use crate::{
     line::{Events, HISTORY_BARS, Line},
     metrics::Metrics,
     recorder::Decision,
+    thresholds::Thresholds,
 };
 
 /// Reading bars takes milliseconds; what takes this long will not come.
@@ -67,6 +68,7 @@ pub(crate) struct Engine {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) policy: Policy,
     pub(crate) models: watch::Receiver<Models>,
+    pub(crate) thresholds: watch::Receiver<Thresholds>,
     pub(crate) decisions: mpsc::Sender<Vec<Decision>>,
     pub(crate) progress: watch::Sender<Progress>,
     /// In the order of the board.
@@ -595,6 +597,7 @@ impl Engine {
         predictions: Vec<(Bar, DualPrediction)>,
         as_of: DateTime<Utc>,
     ) -> Vec<Decision> {
+        let thresholds = self.thresholds.borrow();
         predictions
             .into_iter()
             .map(
@@ -604,14 +607,24 @@ impl Engine {
                         ticker,
                         lstm,
                         transformer,
+                        volatility,
                     },
                 )| {
+                    let lstm_record = thresholds.of(&champions.lstm, bar.start);
+                    let transformer_record = thresholds.of(&champions.transformer, bar.start);
                     let recommendation: Recommendation = inference::confirm(
                         &self.policy,
                         ticker.clone(),
                         bar.start,
-                        &lstm,
-                        &transformer,
+                        volatility,
+                        Opinion {
+                            probabilities: &lstm,
+                            abstention: lstm_record.as_ref(),
+                        },
+                        Opinion {
+                            probabilities: &transformer,
+                            abstention: transformer_record.as_ref(),
+                        },
                     );
                     let prediction = |kind, model: &inference::Model, probabilities| Prediction {
                         ticker: ticker.clone(),

@@ -14,6 +14,7 @@ mod settings;
 mod socket;
 mod state;
 mod status;
+mod thresholds;
 
 pub use server::{App, bind};
-pub use settings::{Costs, Settings, Source, Timing};
+pub use settings::{Settings, Source, Timing};

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     board::Board,
-    champions::{self, Models, Places},
+    champions::{self, Diary, Models, Places},
     engine::{Arrival, Engine, Progress},
     handlers,
     line::Line,
@@ -25,6 +25,7 @@ use crate::{
     settings::{Settings, Timing},
     state::AppState,
     status::{StatusKeeper, status},
+    thresholds::{self, Thresholds},
 };
 
 /// Notices that may wait while the engine works; then they wait in the connection to the database.
@@ -93,6 +94,16 @@ impl App {
             models_sender,
             Arc::clone(&metrics),
             Timing::interval(timing.reload_seconds),
+            Diary::new(pool.clone(), clock.clone(), settings.policy.coverage),
+            shutdown.clone(),
+        ));
+        let (thresholds_sender, thresholds) = watch::channel(Thresholds::default());
+        tasks.spawn(thresholds::keep_moving(
+            pool.clone(),
+            clock.clone(),
+            models.clone(),
+            thresholds_sender,
+            Timing::interval(timing.safety_seconds),
             shutdown.clone(),
         ));
         let engine = Engine {
@@ -103,6 +114,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             policy: settings.policy,
             models: models.clone(),
+            thresholds,
             decisions: decisions_sender,
             progress: progress_sender,
             lines: tickers.into_iter().map(Line::new).collect(),
@@ -133,7 +145,7 @@ impl App {
             progress,
             places: Arc::new(places),
             frontend_dir: Arc::new(settings.frontend_dir),
-            costs: settings.costs,
+            policy: settings.policy,
             timing,
             shutdown,
             tasks,

@@ -5,8 +5,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use domain::Universe;
-use inference::Policy;
+use domain::{Policy, Universe};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,26 +26,8 @@ pub struct Settings {
     pub universe: Universe,
     /// Section `[policy]`.
     pub policy: Policy,
-    /// Section `[evaluation]`.
-    pub costs: Costs,
     /// Section `[api]`.
     pub timing: Timing,
-}
-
-/// What trading costs, of section `[evaluation]` of the settings; the rest of it is not the api's concern.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Costs {
-    /// Spread and fees of entering and leaving, basis points.
-    pub round_trip_cost_bps: f64,
-}
-
-impl Default for Costs {
-    fn default() -> Self {
-        Self {
-            round_trip_cost_bps: 4.0,
-        }
-    }
 }
 
 /// Where prices come from.
@@ -120,7 +101,6 @@ impl Settings {
             source: source(std::env::var("TANDEM_SOURCE").ok().as_deref())?,
             universe: service_kit::load_settings("universe")?,
             policy,
-            costs: service_kit::load_settings("evaluation")?,
             timing: service_kit::load_settings("api")?,
         })
     }

@@ -1,5 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
+use domain::Policy;
 use service_kit::Clock;
 use storage::PgPool;
 use tokio::sync::watch;
@@ -10,7 +11,7 @@ use crate::{
     champions::{Models, Places},
     engine::Progress,
     metrics::Metrics,
-    settings::{Costs, Timing},
+    settings::Timing,
 };
 
 /// What every handler may use. Cloning is cheap.
@@ -24,7 +25,7 @@ pub(crate) struct AppState {
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) places: Arc<Places>,
     pub(crate) frontend_dir: Arc<PathBuf>,
-    pub(crate) costs: Costs,
+    pub(crate) policy: Policy,
     pub(crate) timing: Timing,
     pub(crate) shutdown: CancellationToken,
     /// Owns every task of the service, WebSocket clients among them.

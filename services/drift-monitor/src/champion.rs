@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use domain::{Class, ModelId, ModelKind, Probabilities};
 use evaluation::{DailyMean, DriftReference, daily_mean, effect};
 use inference::Model;
@@ -61,14 +61,6 @@ impl Champion {
     pub(crate) fn barriers(&self) -> anyhow::Result<BarrierSettings> {
         serde_json::from_value(self.manifest().labels.clone())
             .with_context(|| format!("the labels of model {} are unknown", self.model.id()))
-    }
-
-    /// The end of everything that had a say in it, its labels' horizons included, UTC.
-    pub(crate) fn seen_until(&self) -> DateTime<Utc> {
-        let ranges = &self.manifest().ranges;
-        let calibration = ranges.calibration.map(|range| range.end);
-        let fitted = ranges.training.end.max(ranges.early_stopping.end);
-        fitted.max(calibration.unwrap_or(fitted))
     }
 }
 

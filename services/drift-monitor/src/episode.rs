@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use domain::{ModelId, ModelKind};
-use model_registry::KindRecord;
+use model_registry::{KindRecord, ROLLED_BACK};
 use storage::{
     DriftEpisode, DriftState, EpisodeAction, ModelEvent, ModelEventKind, begin_drift_episode,
     claim_episode_action, end_drift_episode, newest_drift_episode, recent_model_events,
@@ -19,9 +19,6 @@ use crate::{
     market::Market,
     shadow::{Trial, best, try_previous},
 };
-
-/// How the reason of a rollback begins in the champions' file.
-const ROLLED_BACK: &str = "rolled back";
 
 /// Model events among which an earlier rollback is looked for.
 const RECENT_EVENTS: u32 = 200;
@@ -160,7 +157,7 @@ impl DriftMonitor {
         let since = record.changes.iter();
         let done = since
             .take_while(|change| change.at >= episode.began_at)
-            .find(|change| change.why.starts_with(ROLLED_BACK));
+            .find(|change| change.is_rollback());
         let Some(change) = done else {
             return Ok(false);
         };

@@ -1,13 +1,14 @@
 //! From the database to a [`Market`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use archive::Archive;
 use calendar::Calendar;
 use chrono::{DateTime, Utc};
-use domain::{Bar, CorporateAction, MACRO_SERIES, SeriesId, ShareChange, Ticker};
+use domain::{CorporateAction, ShareChange, Ticker};
 use evaluation::LastClose;
-use features::{Context, MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent, WARM_UP_SESSIONS};
+use features::WARM_UP_SESSIONS;
 use storage::PgPool;
 
 use crate::{
@@ -35,49 +36,14 @@ pub(crate) async fn market(
     for _ in 0..sessions {
         first = calendar.previous_session(first.date).unwrap_or(first);
     }
-    let from = first.open;
-    let mut bars: BTreeMap<Ticker, Vec<Bar>> = BTreeMap::new();
-    for ticker in tickers {
-        let history = storage::bars_between(pool, ticker, from, as_of).await?;
-        if !history.is_empty() {
-            bars.insert(ticker.clone(), history);
-        }
-    }
+    let Archive { bars, context } = Archive::load(pool, tickers, first.open, as_of).await?;
     if bars.is_empty() {
         return Ok(None);
     }
-    let context = context(pool, tickers, from, as_of).await?;
     let compute = move || Market::new(bars, &context, as_of, calendar).map(Arc::new);
     tokio::task::spawn_blocking(compute)
         .await
         .context("computing the features panicked")
-}
-
-/// What was known beside bars from `from` to `as_of`.
-async fn context(
-    pool: &PgPool,
-    tickers: &[Ticker],
-    from: DateTime<Utc>,
-    as_of: DateTime<Utc>,
-) -> anyhow::Result<Context> {
-    let mut context = Context::default();
-    for (ticker, score) in storage::news_events(pool, tickers, from - NEWS_HORIZON, as_of).await? {
-        context.news.entry(ticker).or_default().push(NewsEvent {
-            available_at: score.available_at,
-            score: score.score,
-        });
-    }
-    let series = MACRO_SERIES
-        .into_iter()
-        .map(SeriesId::parse)
-        .collect::<Result<Vec<_>, _>>()?;
-    context.economy = storage::macro_observations(pool, &series, as_of)
-        .await?
-        .iter()
-        .filter(|observation| observation.available_at > from - MACRO_HORIZON)
-        .filter_map(MacroEvent::from_observation)
-        .collect();
-    Ok(context)
 }
 
 /// Where prices stood at the end of a training, brought to today's share basis by what changed it since.

@@ -147,7 +147,8 @@ fn trial(
     said: &Answers,
     settings: &DriftSettings,
 ) -> anyhow::Result<Trial> {
-    let unseen_from = champion.seen_until().max(candidate.seen_until());
+    let seen_until = |model: &Champion| model.manifest().ranges.seen_until();
+    let unseen_from = seen_until(champion).max(seen_until(candidate));
     let own = Answers::of(candidate, market, cases)?;
     let gains: Vec<(NaiveDate, f64)> = cases
         .iter()

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     child::{self, Ended, Order},
-    cleanup, report,
+    cleanup, export, report,
     settings::NightlySettings,
     steps::{Step, Work},
 };
@@ -254,6 +254,7 @@ impl Conductor {
     /// One attempt at a step.
     async fn attempt(&self, run_id: i64, step: Step) -> Ended {
         let (program, arguments) = match step.work(self.training_end) {
+            Work::Mlflow => return export::export(self).await,
             Work::Cleanup => return cleanup::clean_up(self).await,
             Work::Report => return report::write(self, run_id).await,
             Work::OptionalProgram(name, _) if !self.programs.join(name).exists() => {

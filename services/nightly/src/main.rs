@@ -3,6 +3,7 @@
 mod child;
 mod cleanup;
 mod conduct;
+mod export;
 mod list;
 mod night;
 mod report;

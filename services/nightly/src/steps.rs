@@ -16,6 +16,8 @@ pub(crate) enum Step {
     Train,
     /// Champions against challengers.
     Validate,
+    /// The models to an MLflow server.
+    Mlflow,
     /// Models and folders that nobody needs any more.
     Cleanup,
     /// What the night came to.
@@ -28,6 +30,8 @@ pub(crate) enum Work {
     Program(&'static str, Vec<String>),
     /// By a program that a system may do without.
     OptionalProgram(&'static str, Vec<String>),
+    /// By [`crate::export`].
+    Mlflow,
     /// By [`crate::cleanup`].
     Cleanup,
     /// By [`crate::report`].
@@ -36,12 +40,13 @@ pub(crate) enum Work {
 
 impl Step {
     /// All steps in their order.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::CorporateActions,
         Self::Gaps,
         Self::Economy,
         Self::Train,
         Self::Validate,
+        Self::Mlflow,
         Self::Cleanup,
         Self::Report,
     ];
@@ -54,6 +59,7 @@ impl Step {
             Self::Economy => "economy",
             Self::Train => "train",
             Self::Validate => "validate",
+            Self::Mlflow => "mlflow",
             Self::Cleanup => "cleanup",
             Self::Report => "report",
         }
@@ -79,7 +85,8 @@ impl Step {
                 let until = training_end.to_rfc3339_opts(SecondsFormat::Secs, true);
                 Work::Program("trainer", words(&["--until", &until]))
             }
-            Self::Validate => Work::OptionalProgram("validator", Vec::new()),
+            Self::Validate => Work::Program("validator", Vec::new()),
+            Self::Mlflow => Work::Mlflow,
             Self::Cleanup => Work::Cleanup,
             Self::Report => Work::Report,
         }

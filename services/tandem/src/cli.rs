@@ -1,10 +1,10 @@
 //! The command line: what each command takes, in the words of its `--help`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::Ticker;
+use domain::{ModelKind, Ticker};
 
 /// Tandem: two models watch stocks and speak only when they agree.
 #[derive(Debug, Parser)]
@@ -29,6 +29,7 @@ pub(crate) enum Command {
     ///
     /// Ends with an error when something keeps Tandem from working; what is merely missing is only said.
     Doctor(DoctorArguments),
+    Nightly(NightlyArguments),
     #[command(subcommand)]
     Models(ModelsCommand),
 }
@@ -343,10 +344,147 @@ impl ExportFormat {
     }
 }
 
-/// Bring pre-trained models to this machine
+/// Which running system a command works on.
+#[derive(Debug, Args)]
+pub(crate) struct SystemArguments {
+    /// Folder of a system that `tandem up` runs or ran, such as .local: its models, database and clock are used, else
+    /// those of the environment (TANDEM_MODELS_DIR, TANDEM_MODEL_CONFIG, DATABASE_URL, TANDEM_CLOCK)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Which of its markets, as its folder is named, such as live or demo_1 [default: the one that runs]
+    #[arg(long, value_name = "NAME", requires = "state_dir")]
+    pub(crate) market: Option<String>,
+}
+
+/// Run the night's steps now: new data, training, validation, report
+///
+/// Becomes the program `nightly`, which cron calls in Compose. With --state-dir
+/// it works on the system that ./scripts/run or `tandem up` runs there; without,
+/// on DATABASE_URL and the TANDEM_ variables as they are set. Keys of real vendors
+/// (FRED_API_KEY, …) come from the environment.
+///
+/// What stands after --state-dir and --market goes to nightly:
+///
+///   --night DATE   the night after that session (New York date)
+///                  [default: the last session that has closed]
+///   --step STEP    only this step, also if it is done: corporate-actions, gaps,
+///                  economy, train, validate, mlflow, cleanup, report
+///   --retry        try again what failed for good
+///   --again        a new run, though the night's is complete
+///   --list         show the newest runs with their steps
+///
+/// Exit codes: 0 all is done; 1 a step failed; 75 not done, call again.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct NightlyArguments {
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
+    /// Options of nightly, as above
+    #[arg(
+        value_name = "NIGHTLY",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) options: Vec<OsString>,
+}
+
+/// Look at models, change champions, bring pre-trained models here
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
+    List(ListArguments),
+    Show(ShowArguments),
+    At(AtArguments),
+    Promote(PromoteArguments),
+    Rollback(RollbackArguments),
+    Export(ModelExportArguments),
     Fetch(FetchArguments),
+}
+
+/// List all models: role, what they have seen, how they did when they were trained
+///
+/// The log loss is that of the early-stopping part of the training data, beside the prior's: the class frequencies as the
+/// only prediction. It had a say in the training and is no test; validation reports are.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Only this kind: lstm or transformer
+    #[arg(long)]
+    pub(crate) kind: Option<ModelKind>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
+}
+
+/// Show a model's card, checked against its files, and what happened to it
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// Model, or how its id begins
+    pub(crate) id: String,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
+}
+
+/// Say who was champion at a moment, from when to when and why
+///
+/// From the champions' file, which keeps every change. With a database, also since when the api had the model in use.
+#[derive(Debug, Args)]
+pub(crate) struct AtArguments {
+    /// Market time (RFC 3339, such as 2018-03-26T14:31:00Z)
+    pub(crate) time: DateTime<Utc>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
+}
+
+/// Make a model the champion of its kind, by hand
+///
+/// Running services take it within seconds. Refuses what they could not use.
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArguments {
+    /// Model, or how its id begins
+    pub(crate) id: String,
+    /// Why, for whoever reads the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
+}
+
+/// Put an earlier champion back
+///
+/// Without --to the newest one that can be used, that foresees the same as the champion, and that was not rolled back
+/// itself.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    /// lstm or transformer
+    pub(crate) kind: ModelKind,
+    /// This earlier champion, or how its id begins
+    #[arg(long, value_name = "ID")]
+    pub(crate) to: Option<String>,
+    /// Why, for whoever reads the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
+}
+
+/// Export models to an MLflow server (MLFLOW_TRACKING_URI)
+///
+/// A run for each model in the experiment `tandem`, with hyper-parameters, figures, artifacts and the validations' figures
+/// where a database is there; the registered models' alias `champion` follows the champions' file. What is there already
+/// is not sent again.
+#[derive(Debug, Args)]
+pub(crate) struct ModelExportArguments {
+    /// Model, or how its id begins [default: all models]
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
 }
 
 /// Fetch a sentiment model into the folder of models and check its sums
@@ -396,6 +534,27 @@ mod tests {
                 .to_string();
             assert!(help.contains(column), "{command}: {help}");
         }
+    }
+
+    #[test]
+    fn the_nights_options_are_passed_on() {
+        let options = |line: &str| match Cli::try_parse_from(line.split_whitespace()) {
+            Ok(Cli {
+                command: Command::Nightly(arguments),
+            }) => Some((arguments.system.state_dir, arguments.options)),
+            _ => None,
+        };
+        assert_eq!(
+            options("tandem nightly --state-dir .local --night 2018-03-26 --retry"),
+            Some((
+                Some(".local".into()),
+                vec!["--night".into(), "2018-03-26".into(), "--retry".into()]
+            ))
+        );
+        assert_eq!(
+            options("tandem nightly --list"),
+            Some((None, vec!["--list".into()]))
+        );
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod cli;
 mod data;
+mod nightly;
 mod research;
+mod system;
 mod up;
 
 use std::process::ExitCode;
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
         Command::Backfill(arguments) => data::backfill::run(&arguments),
         Command::Export(arguments) => data::export::run(&arguments),
         Command::Doctor(arguments) => data::doctor::run(&arguments),
-        Command::Models(ModelsCommand::Fetch(arguments)) => data::models::fetch(&arguments),
+        Command::Nightly(arguments) => nightly::run(&arguments),
+        Command::Models(command) => models(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,5 +33,17 @@ fn main() -> ExitCode {
             eprintln!("tandem: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn models(command: &ModelsCommand) -> anyhow::Result<()> {
+    match command {
+        ModelsCommand::List(arguments) => data::models::list::run(arguments),
+        ModelsCommand::Show(arguments) => data::models::show::run(arguments),
+        ModelsCommand::At(arguments) => data::models::at::run(arguments),
+        ModelsCommand::Promote(arguments) => data::models::change::promote(arguments),
+        ModelsCommand::Rollback(arguments) => data::models::change::roll_back(arguments),
+        ModelsCommand::Export(arguments) => data::models::export::run(arguments),
+        ModelsCommand::Fetch(arguments) => data::models::fetch::run(arguments),
     }
 }

@@ -3,18 +3,26 @@
 use std::{collections::BTreeMap, process::ExitCode, sync::atomic::AtomicBool};
 
 use anyhow::Context as _;
+use archive::Archive;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
-use domain::{Bar, MACRO_SERIES, ModelId, ModelKind, SeriesId, Ticker, Universe};
-use features::{Context, MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent};
+use domain::{Bar, ModelId, ModelKind, Policy, Ticker, Universe};
+use features::Context;
 use labels::BarrierSettings;
 use model_registry::{ChampionsFile, Manifest, artifact_dir, read_artifact};
 use service_kit::{Clock, Shutdown};
 use storage::{
-    DatabaseSettings, ModelEvent, ModelEventKind, PgPool, StorageError, record_model_event,
+    DatabaseSettings, ModelEvent, ModelEventKind, PgPool, PipelineState, StorageError,
+    model_events_of, record_model_event, record_step_ticker,
 };
 use tokio_util::sync::CancellationToken;
-use training::{Dataset, Part, ProgressDisplay, TrainingError, TrainingSettings};
+use training::{Checkpoints, Dataset, Part, ProgressDisplay, TrainingError, TrainingSettings};
+
+/// The night's step that this program does.
+const STEP: &str = "train";
+
+/// Folder in the models' folder where an interrupted training can be taken up.
+const CHECKPOINTS: &str = ".checkpoints";
 
 /// Learns both networks from the bars, news and economic series in the database.
 #[derive(Parser)]
@@ -45,8 +53,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .context("failed to listen for signals")?
         .token();
     let clock = Clock::from_environment()?;
-    let settings = training_settings(&arguments)?;
-    let barriers: BarrierSettings = service_kit::load_settings("labels")?;
+    let settings = Settings::load(&arguments)?;
     let champions = ChampionsFile::new(service_kit::model_config_path());
     champions.read()?;
 
@@ -56,41 +63,79 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let Loaded {
         pool,
+        tickers,
         bars,
         context,
     } = loaded?;
-    let cancelled = shutdown.clone();
-    let now = clock.clone();
-    let work = move || train_both(&bars, &context, &barriers, &settings, &now, &cancelled);
-    let manifests = match tokio::task::spawn_blocking(work)
+    let without_bars: Vec<Ticker> = tickers
+        .iter()
+        .filter(|ticker| !bars.contains_key(*ticker))
+        .cloned()
+        .collect();
+    let checkpoints = Checkpoints::new(service_kit::models_dir().join(CHECKPOINTS));
+    let (kept, cancelled, now) = (checkpoints.clone(), shutdown.clone(), clock.clone());
+    let work = move || train_both(&bars, &context, &settings, &kept, &now, &cancelled);
+    let TrainedBoth {
+        manifests,
+        mut left_out,
+    } = match tokio::task::spawn_blocking(work)
         .await
         .context("the training crashed")?
     {
         Err(error) if matches!(error.downcast_ref(), Some(TrainingError::Cancelled)) => {
-            tracing::info!("stopped: the champions are as before");
+            tracing::info!(
+                "stopped: the champions are as before, and the next start on the same data goes on from the last pass"
+            );
             return Ok(());
         }
-        manifests => manifests?,
+        trained => trained?,
     };
+    if let Some(run_id) = service_kit::run_id() {
+        let nothing = |ticker| (ticker, "the database has no bars of it".to_owned());
+        left_out.extend(without_bars.into_iter().map(nothing));
+        tell_the_night(&pool, run_id, &tickers, &left_out, clock.now()).await?;
+    }
     for manifest in &manifests {
         hand_over(&champions, &pool, manifest, clock.now()).await?;
+    }
+    if let Err(error) = checkpoints.remove() {
+        tracing::warn!(%error, "failed to remove the checkpoints: the next training does");
     }
     Ok(())
 }
 
-fn training_settings(arguments: &Arguments) -> anyhow::Result<TrainingSettings> {
-    let settings: TrainingSettings = service_kit::load_settings("training")?;
-    let settings = if arguments.quick {
-        settings.quick()
-    } else {
-        settings
-    };
-    settings.validate()?;
-    Ok(settings)
+/// What is learned, how, and what it is to be good for.
+struct Settings {
+    training: TrainingSettings,
+    barriers: BarrierSettings,
+    policy: Policy,
+}
+
+impl Settings {
+    /// Reads and checks the sections `[training]`, `[labels]` and `[policy]`.
+    fn load(arguments: &Arguments) -> anyhow::Result<Self> {
+        let training: TrainingSettings = service_kit::load_settings("training")?;
+        let settings = Self {
+            training: if arguments.quick {
+                training.quick()
+            } else {
+                training
+            },
+            barriers: service_kit::load_settings("labels")?,
+            policy: service_kit::load_settings("policy")?,
+        };
+        settings.training.validate()?;
+        settings.policy.check()?;
+        let cost = settings.policy.round_trip_cost_bps;
+        settings.barriers.check_cost(cost)?;
+        Ok(settings)
+    }
 }
 
 struct Loaded {
     pool: PgPool,
+    /// Those that are watched, with `bars` or without.
+    tickers: Vec<Ticker>,
     bars: BTreeMap<Ticker, Vec<Bar>>,
     context: Context,
 }
@@ -100,82 +145,57 @@ async fn load(arguments: &Arguments, clock: &Clock) -> anyhow::Result<Loaded> {
     let pool =
         storage::connect(&DatabaseSettings::new(service_kit::database_url()?.into())).await?;
     let as_of = arguments.until.unwrap_or_else(|| clock.now());
-    // A bar is known at its close: the last one started a minute before.
-    let until = as_of - TimeDelta::seconds(domain::BAR_SECONDS);
-    let from = until - TimeDelta::days(arguments.days);
-    let mut bars = BTreeMap::new();
-    for ticker in universe.symbols() {
-        let history =
-            storage::bars_between(&pool, &ticker, from, until + TimeDelta::milliseconds(1)).await?;
-        if history.is_empty() {
-            tracing::warn!(instrument.symbol = %ticker, %from, %until, "no bars of this ticker");
-        } else {
-            bars.insert(ticker, history);
-        }
+    let from = as_of - TimeDelta::days(arguments.days);
+    let tickers = universe.symbols();
+    let Archive { bars, context } = Archive::load(&pool, &tickers, from, as_of).await?;
+    for ticker in tickers.iter().filter(|ticker| !bars.contains_key(*ticker)) {
+        tracing::warn!(instrument.symbol = %ticker, %from, %as_of, "no bars of this ticker");
     }
     anyhow::ensure!(
         !bars.is_empty(),
-        "the database has no bars of the universe from {from} to {until}: let price-ingestor fill it first"
+        "the database has no bars of the universe from {from} to {as_of}: let price-ingestor fill it first"
     );
-    let context = load_context(&pool, &bars, as_of).await?;
     tracing::info!(
         tickers = bars.len(),
         bars = bars.values().map(Vec::len).sum::<usize>(),
         stories = context.news.values().map(Vec::len).sum::<usize>(),
         economic_figures = context.economy.len(),
         %from,
-        %until,
+        %as_of,
         "loaded"
     );
     Ok(Loaded {
         pool,
+        tickers,
         bars,
         context,
     })
 }
 
-/// What could be known at `as_of`, and may matter to the bars.
-async fn load_context(
-    pool: &PgPool,
-    bars: &BTreeMap<Ticker, Vec<Bar>>,
-    as_of: DateTime<Utc>,
-) -> anyhow::Result<Context> {
-    let starts = bars.values().filter_map(|bars| bars.first());
-    let Some(oldest) = starts.map(|bar| bar.start).min() else {
-        return Ok(Context::default());
-    };
-    let mut context = Context::default();
-    let tickers: Vec<Ticker> = bars.keys().cloned().collect();
-    let scores = storage::news_events(pool, &tickers, oldest - NEWS_HORIZON, as_of).await?;
-    for (ticker, score) in scores {
-        context.news.entry(ticker).or_default().push(NewsEvent {
-            available_at: score.available_at,
-            score: score.score,
-        });
-    }
-    let series = MACRO_SERIES
-        .into_iter()
-        .map(SeriesId::parse)
-        .collect::<Result<Vec<_>, _>>()?;
-    context.economy = storage::macro_observations(pool, &series, as_of)
-        .await?
-        .iter()
-        .filter(|observation| observation.available_at > oldest - MACRO_HORIZON)
-        .filter_map(MacroEvent::from_observation)
-        .collect();
-    Ok(context)
+struct TrainedBoth {
+    manifests: Vec<Manifest>,
+    /// Whose bars were of no use, and why.
+    left_out: BTreeMap<Ticker, String>,
 }
 
-/// Trains and writes both networks, LSTM first.
+/// Trains and writes both networks, LSTM first; goes on where an interrupted training of the same data stood.
 fn train_both(
     bars: &BTreeMap<Ticker, Vec<Bar>>,
     context: &Context,
-    barriers: &BarrierSettings,
-    settings: &TrainingSettings,
+    settings: &Settings,
+    checkpoints: &Checkpoints,
     clock: &Clock,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Vec<Manifest>> {
-    let dataset = Dataset::build(bars, context, barriers, settings, calendar::nyse())?;
+) -> anyhow::Result<TrainedBoth> {
+    let Settings {
+        training,
+        barriers,
+        policy,
+    } = settings;
+    let dataset = Dataset::build(bars, context, barriers, training, calendar::nyse())?;
+    for (ticker, error) in dataset.left_out() {
+        tracing::warn!(instrument.symbol = %ticker, error = error as &dyn std::error::Error, "{ticker} is left out of the training");
+    }
     let [down, neutral, up] = dataset.class_counts();
     tracing::info!(
         training = dataset.len(Part::Training),
@@ -198,11 +218,24 @@ fn train_both(
                 std::sync::atomic::Ordering::Relaxed,
             );
         };
-        let trained = training::train(&dataset, kind, settings, &progress, &cancel)?;
+        let trained = training::train_with_checkpoints(
+            &dataset,
+            kind,
+            training,
+            checkpoints,
+            &progress,
+            &cancel,
+        )?;
         display.finish();
         let no_figures = serde_json::Map::new();
-        let manifest =
-            training::write_model(&trained, &dataset, &models_dir, no_figures, clock.now())?;
+        let manifest = training::write_model(
+            &trained,
+            &dataset,
+            policy.coverage,
+            &models_dir,
+            no_figures,
+            clock.now(),
+        )?;
         let metrics = &trained.metrics;
         tracing::info!(
             model.id = %manifest.model_id,
@@ -215,7 +248,31 @@ fn train_both(
         );
         manifests.push(manifest);
     }
-    Ok(manifests)
+    let left_out = dataset.left_out().iter();
+    Ok(TrainedBoth {
+        manifests,
+        left_out: left_out
+            .map(|(ticker, error)| (ticker.clone(), error.to_string()))
+            .collect(),
+    })
+}
+
+/// Writes down in the night's run of which tickers was learned.
+async fn tell_the_night(
+    pool: &PgPool,
+    run_id: i64,
+    tickers: &[Ticker],
+    left_out: &BTreeMap<Ticker, String>,
+    at: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    for ticker in tickers {
+        let (state, message) = match left_out.get(ticker) {
+            Some(message) => (PipelineState::Failed, message.as_str()),
+            None => (PipelineState::Success, ""),
+        };
+        record_step_ticker(pool, run_id, STEP, ticker, state, message, at).await?;
+    }
+    Ok(())
 }
 
 /// Makes the model champion where there is none, and writes down what happened.
@@ -227,22 +284,29 @@ async fn hand_over(
 ) -> anyhow::Result<()> {
     let (kind, model_id) = (manifest.kind, &manifest.model_id);
     let reason = match champions.read()?.of(kind) {
-        None => Some("first model of its kind"),
+        None => Some("first model of its kind".to_owned()),
+        // By a process that was killed before it could tell.
+        Some(record) if record.champion == *model_id => {
+            record.changes.first().map(|change| change.why.clone())
+        }
         Some(record) if !is_usable(&record.champion, manifest) => {
-            Some("the champion before cannot be used")
+            Some("the champion before cannot be used".to_owned())
         }
         Some(_) => None,
     };
-    if let Some(reason) = reason {
+    if let Some(reason) = &reason {
         champions.promote(kind, model_id.clone(), at, reason)?;
         tracing::info!(model.id = %model_id, "{model_id} is the champion: {reason}");
     } else {
         tracing::info!(model.id = %model_id, "{model_id} is a challenger: the champion stays until the validator decides");
     }
-    let mut events = vec![(ModelEventKind::Trained, "trained")];
+    let mut events = vec![(ModelEventKind::Trained, "trained".to_owned())];
     if let Some(reason) = reason {
         events.push((ModelEventKind::Promoted, reason));
     }
+    // Those of a lost database are told again, at worst.
+    let told = model_events_of(pool, model_id).await.unwrap_or_default();
+    events.retain(|(event, _)| told.iter().all(|told| told.event != *event));
     for (event, reason) in events {
         let event = ModelEvent {
             event_time: at,
@@ -250,7 +314,7 @@ async fn hand_over(
             event,
             model_id: model_id.clone(),
             previous_model_id: None,
-            reason: reason.to_owned(),
+            reason,
         };
         if let Err(error) = record_model_event(pool, &event).await {
             // The champions' file decides; the table is a diary.

@@ -11,7 +11,7 @@ use domain::{Class, DISCLAIMER, Ticker};
 use super::{
     KindReport, LabelCounts, Outcome, ValidationReport,
     chart::{EquityCurves, ReliabilityDiagram, SessionBars},
-    title,
+    titles,
 };
 use crate::{
     Comparison, Confirmed, Difference, Figure, Judged, Network, Scores, Side, SignalScores,
@@ -47,8 +47,8 @@ impl Display for Page<'_> {
             }
         )?;
         summary(out, report)?;
-        for kind in &report.kinds {
-            kind_section(out, kind)?;
+        for (kind, title) in report.kinds.iter().zip(titles(&report.kinds)) {
+            kind_section(out, kind, &title)?;
         }
         labels(out, &report.labels)?;
         writeln!(
@@ -89,16 +89,16 @@ const fn badge(outcome: &Outcome) -> &'static str {
         Outcome::NotCompared { .. } => "<span class=\"badge open\">not compared</span>",
         Outcome::Compared(comparison) => match comparison.verdict {
             Verdict::Wins => "<span class=\"badge good\">challenger wins</span>",
-            Verdict::DoesNotWin { .. } => "<span class=\"badge muted\">champion stays</span>",
-            Verdict::CannotTell { .. } => {
-                "<span class=\"badge open\">champion stays, undecided</span>"
+            Verdict::DoesNotWin { .. } => {
+                "<span class=\"badge muted\">challenger does not win</span>"
             }
+            Verdict::CannotTell { .. } => "<span class=\"badge open\">undecided</span>",
         },
     }
 }
 
-fn kind_section(out: &mut Formatter<'_>, report: &KindReport) -> fmt::Result {
-    writeln!(out, "<section>\n<h2>{}</h2>", title(report.kind))?;
+fn kind_section(out: &mut Formatter<'_>, report: &KindReport, title: &str) -> fmt::Result {
+    writeln!(out, "<section>\n<h2>{}</h2>", Escaped(title))?;
     match &report.outcome {
         Outcome::Compared(comparison) => compared(out, comparison)?,
         Outcome::NotCompared { reason } => writeln!(
@@ -375,7 +375,8 @@ fn coverage(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
     writeln!(
         out,
         "<h3>Conformal sets</h3>\n<div class=\"card scroll\"><table>\n<caption>Share of cases whose set held what \
-         happened, and how many classes the sets hold.</caption>\n<thead><tr><th></th><th>asked</th><th>all</th>\
+         happened, and how many classes the sets hold. The thresholds move with what comes of the decisions, as in \
+         service.</caption>\n<thead><tr><th></th><th>asked</th><th>all</th>\
          <th>down</th><th>neutral</th><th>up</th><th>no class</th><th>one</th><th>two</th><th>three</th></tr></thead>\n\
          <tbody>"
     )?;
@@ -495,7 +496,7 @@ fn network_row(out: &mut Formatter<'_>, side: Side, network: &Network) -> fmt::R
         let [down, neutral, up] = sets.thresholds;
         write!(
             out,
-            "<div>conformal sets for {}: a class belongs to the set from {down:.4} (down), {neutral:.4} (neutral) \
+            "<div>conformal sets for {}: at first a class belongs to the set from {down:.4} (down), {neutral:.4} (neutral) \
              and {up:.4} (up) on</div>",
             percent(sets.coverage)
         )?;

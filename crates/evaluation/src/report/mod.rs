@@ -98,8 +98,9 @@ impl ValidationReport {
         kinds: Vec<KindReport>,
         labels: Vec<LabelCounts>,
     ) -> Self {
-        let verdicts = kinds.iter().map(KindReport::verdict);
-        let details = kinds.iter().flat_map(KindReport::details);
+        let titled = || kinds.iter().zip(titles(&kinds));
+        let verdicts = titled().map(|(kind, title)| kind.verdict(&title));
+        let details = titled().flat_map(|(kind, title)| kind.details(&title));
         Self {
             as_of,
             run,
@@ -117,15 +118,10 @@ impl ValidationReport {
 }
 
 impl KindReport {
-    /// Whether the challenger takes the champion's place, in a sentence.
-    fn verdict(&self) -> String {
-        let kind = title(self.kind);
-        let stays = match &self.champion {
-            Some(_) => format!("{kind}: the champion stays"),
-            None => format!("{kind}: there is no champion to compare with"),
-        };
+    /// What came of the comparison, in a sentence.
+    fn verdict(&self, title: &str) -> String {
         match &self.outcome {
-            Outcome::NotCompared { reason } => format!("{stays}. Not compared: {reason}."),
+            Outcome::NotCompared { reason } => format!("{title}: not compared: {reason}."),
             Outcome::Compared(comparison) => match &comparison.verdict {
                 Verdict::Wins => {
                     let gain = &comparison.log_loss_gain;
@@ -139,16 +135,16 @@ impl KindReport {
                         )
                     });
                     format!(
-                        "{kind}: the challenger wins. Its log loss is {}{least}.",
+                        "{title}: the challenger wins. Its log loss is {}{least}.",
                         lower_by(gain.mean)
                     )
                 }
                 Verdict::DoesNotWin { reason } => {
-                    format!("{stays}. The challenger does not win: {reason}.")
+                    format!("{title}: the challenger does not win: {reason}.")
                 }
                 Verdict::CannotTell { reason } => {
                     format!(
-                        "{stays}. The days cannot tell whether the challenger is better: {reason}."
+                        "{title}: the days cannot tell whether the challenger is better: {reason}."
                     )
                 }
             },
@@ -156,11 +152,10 @@ impl KindReport {
     }
 
     /// What else a reader should not have to find out alone.
-    fn details(&self) -> Vec<String> {
+    fn details(&self, title: &str) -> Vec<String> {
         let Outcome::Compared(comparison) = &self.outcome else {
             return Vec::new();
         };
-        let kind = title(self.kind);
         [
             (Side::Champion, &comparison.champion),
             (Side::Challenger, &comparison.challenger),
@@ -168,8 +163,8 @@ impl KindReport {
         .into_iter()
         .flat_map(|(side, judged)| {
             [
-                Some(beside_baselines(kind, side, comparison)),
-                signals(kind, judged),
+                Some(beside_baselines(title, side, comparison)),
+                signals(title, judged),
             ]
         })
         .flatten()
@@ -251,8 +246,21 @@ fn list(names: &[&str]) -> String {
     }
 }
 
+/// What each report is called: by its kind, and where a kind has several challengers by these too.
+fn titles(kinds: &[KindReport]) -> Vec<String> {
+    let title_of = |report: &KindReport| {
+        let name = kind_title(report.kind);
+        let of_kind = kinds.iter().filter(|other| other.kind == report.kind);
+        match of_kind.count() {
+            1 => name.to_owned(),
+            _ => format!("{name} ({})", report.challenger.id),
+        }
+    };
+    kinds.iter().map(title_of).collect()
+}
+
 /// A kind's name as people write it.
-const fn title(kind: ModelKind) -> &'static str {
+pub const fn kind_title(kind: ModelKind) -> &'static str {
     match kind {
         ModelKind::Lstm => "LSTM",
         ModelKind::Transformer => "Transformer",

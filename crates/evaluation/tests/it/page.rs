@@ -160,9 +160,8 @@ fn the_summary_says_it_in_plain_words() {
         report.summary[0]
     );
     assert!(
-        report.summary[1].starts_with(
-            "Transformer: the champion stays. The challenger does not win: its log loss is higher by "
-        ),
+        report.summary[1]
+            .starts_with("Transformer: the challenger does not win: its log loss is higher by "),
         "{}",
         report.summary[1]
     );
@@ -211,12 +210,27 @@ fn networks_that_were_not_compared_are_reported_with_the_reason() {
     );
     assert_eq!(
         report.summary,
-        [
-            "LSTM: there is no champion to compare with. Not compared: no session since 2018-03-01 is unseen."
-        ]
+        ["LSTM: not compared: no session since 2018-03-01 is unseen."]
     );
     let html = report.to_html();
     assert!(html.contains("not compared") && html.contains("lstm-20180301"));
+}
+
+#[test]
+fn several_challengers_of_a_kind_are_told_apart() {
+    let cases = cases(6, 0.5, 0.5, 4);
+    let (first, mut second) = (kind(ModelKind::Lstm, &cases), kind(ModelKind::Lstm, &cases));
+    second.challenger.id = network("lstm-20180302", 1).id;
+    let kinds = vec![first, second, kind(ModelKind::Transformer, &cases)];
+    let report = ValidationReport::new(start(day(6), 0), None, false, kinds, Vec::new());
+    for (sentence, title) in report.summary.iter().zip([
+        "LSTM (lstm-20180301): ",
+        "LSTM (lstm-20180302): ",
+        "Transformer: ",
+    ]) {
+        assert!(sentence.starts_with(title), "{sentence}");
+    }
+    assert!(report.to_html().contains("<h2>LSTM (lstm-20180302)</h2>"));
 }
 
 #[test]
@@ -237,7 +251,7 @@ fn few_days_leave_figures_unknown_and_say_so() {
         Figure::Unknown(_)
     ));
     assert!(
-        report.summary[0].contains("The days cannot tell"),
+        report.summary[0].contains("the days cannot tell"),
         "{:?}",
         report.summary
     );

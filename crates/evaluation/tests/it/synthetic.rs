@@ -1,10 +1,8 @@
 //! Invented decisions whose days differ, as markets do.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
-use domain::{Class, ModelId, Ticker};
-use evaluation::{
-    Baseline, Case, ClassPrior, ComparisonSettings, ConformalSets, NamedRange, Network,
-};
+use domain::{AdaptiveThresholds, Class, ModelId, Ticker};
+use evaluation::{Baseline, Case, ClassPrior, ComparisonSettings, NamedRange, Network};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -102,10 +100,7 @@ pub(crate) fn network(id: &str, seed: u64) -> Network {
             range("early stopping", 20, 22),
             range("calibration", 23, 25),
         ],
-        sets: Some(ConformalSets {
-            coverage: 0.8,
-            thresholds: [0.12, 0.21, 0.13],
-        }),
+        sets: Some(AdaptiveThresholds::new(0.8, [0.12, 0.21, 0.13], 60)),
     }
 }
 

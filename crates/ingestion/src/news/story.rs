@@ -101,8 +101,8 @@ impl Stories {
 
 /// The headline's part of a story's key: 128 bits of a hash, in hexadecimal digits.
 pub(crate) fn title_key(article: &NewsArticle) -> String {
-    let words = title_words(&article.title, article.publisher.as_deref());
-    let hash = Sha256::digest(words.as_bytes());
+    let letters = title_letters(&article.title, article.publisher.as_deref());
+    let hash = Sha256::digest(letters.as_bytes());
     hash.iter()
         .take(16)
         .map(|byte| format!("{byte:02x}"))
@@ -113,8 +113,9 @@ fn title_of(key: &str) -> &str {
     key.split_once('-').map_or(key, |(title, _)| title)
 }
 
-/// A headline's words: no case, accents, punctuation or entities, and no name of the publisher at the end.
-fn title_words(title: &str, publisher: Option<&str>) -> String {
+/// A headline's letters and digits: no case, accents, spaces, punctuation or entities, and no name of the publisher at the
+/// end. Vendors differ in what stands within a word too: "U.S." and "US", "chip-maker" and "chipmaker".
+fn title_letters(title: &str, publisher: Option<&str>) -> String {
     let publisher = publisher.map(words).unwrap_or_default();
     let cut = SEPARATORS
         .iter()
@@ -123,15 +124,16 @@ fn title_words(title: &str, publisher: Option<&str>) -> String {
             !publisher.is_empty() && without_article(&words(end)) == without_article(&publisher)
         })
         .map_or(title, |(headline, _)| headline);
-    let normal = words(cut);
-    // Something like "???" has no words and is still a headline.
-    if normal.is_empty() {
+    let letters = words(cut).replace(' ', "");
+    // Something like "???" has no letters and is still a headline.
+    if letters.is_empty() {
         title.trim().to_lowercase()
     } else {
-        normal
+        letters
     }
 }
 
+/// Its words without case, accents, punctuation and entities, a space between two. The point of a number stays.
 fn words(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
     let text = text
@@ -139,11 +141,15 @@ fn words(text: &str) -> String {
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
         .replace("&apos;", "'");
-    for character in text
+    let mut characters = text
         .nfkd()
         .filter(|character| !is_combining_mark(*character))
-    {
-        if character.is_alphanumeric() {
+        .peekable();
+    while let Some(character) = characters.next() {
+        let is_point = character == '.'
+            && normal.ends_with(|before: char| before.is_ascii_digit())
+            && characters.peek().is_some_and(char::is_ascii_digit);
+        if character.is_alphanumeric() || is_point {
             normal.extend(character.to_lowercase());
         } else if !normal.ends_with(' ') && !normal.is_empty() {
             normal.push(' ');
@@ -214,20 +220,21 @@ mod tests {
     }
 
     #[test]
-    fn a_headline_is_its_words() {
+    fn a_headline_is_its_letters_and_digits() {
         let same = [
-            "Apple’s Café &amp; Co: up 3%!",
-            "  APPLE'S CAFE & CO — up 3 %",
-            "Apple's Cafe\u{301} &amp; Co up 3",
+            "Apple’s Café &amp; Co: up 3.5%!",
+            "  APPLE'S CAFE & CO — up 3.5 %",
+            "Apples Cafe\u{301} &amp; Co. up 3.5",
         ];
         for title in same {
-            assert_eq!(title_words(title, None), "apple s cafe co up 3");
+            assert_eq!(title_letters(title, None), "applescafecoup3.5");
         }
-        assert_ne!(
-            title_words("Oil up 3%", None),
-            title_words("Oil up 4%", None)
-        );
-        assert_eq!(title_words("???", None), "???");
+        for (one, other) in [("Oil up 3%", "Oil up 4%"), ("Oil up 3.5%", "Oil up 35%")] {
+            assert_ne!(title_letters(one, None), title_letters(other, None));
+        }
+        assert_eq!(title_letters("???", None), "???");
+        let chips = title_letters("U.S. chip-makers rally", None);
+        assert_eq!(title_letters("US chipmakers rally", None), chips);
     }
 
     #[test]
@@ -237,11 +244,11 @@ mod tests {
             ("New chips | The Motley Fool", "Motley Fool"),
             ("New chips — Reuters", "Reuters"),
         ] {
-            assert_eq!(title_words(title, Some(publisher)), "new chips");
+            assert_eq!(title_letters(title, Some(publisher)), "newchips");
         }
         assert_eq!(
-            title_words("Sell-off - or not", Some("Reuters")),
-            "sell off or not"
+            title_letters("Sell-off - or not", Some("Reuters")),
+            "selloffornot"
         );
     }
 

@@ -3,7 +3,7 @@ use ingestion::QualitySettings;
 use sqlx::PgPool;
 use storage::{Gap, GapOutcome, GapReason, gaps_between};
 
-use crate::market::{Market, at, count};
+use crate::market::{Market, at, count, ticker};
 
 const TICKERS: [&str; 3] = ["AAPL", "KO", "MSFT"];
 
@@ -127,4 +127,28 @@ async fn a_review_takes_in_a_week_of_revisions_with_the_old_values_kept(pool: Pg
         ingestor.review(&quality).await.unwrap().refetched.revised,
         0
     );
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_a_check_found_before_bars_were_revised_is_withdrawn(pool: PgPool) {
+    let market = Market::open(at(29, 21, 0, 0)).await;
+    let mut ingestor = market.ingestor(&pool, &["AAPL"]).await;
+    ingestor.backfill().await.unwrap();
+    let finding = |day: u32| storage::Finding {
+        ticker: ticker("AAPL"),
+        session: at(day, 0, 0, 0).date_naive(),
+        check: "zero_volume_minutes".to_owned(),
+        observed: 0.5,
+        expected: 0.02,
+        detail: "195 of 390 bars have no volume".to_owned(),
+        found_at: at(day, 20, 30, 0),
+    };
+    // Bars of the week before last come from nowhere any more.
+    let found = [finding(12), finding(28)];
+    storage::store_findings(&pool, &found).await.unwrap();
+    let settings = QualitySettings::default();
+    assert_eq!(ingestor.check_quality(&settings).await.unwrap(), 0);
+    let (from, to) = (at(1, 0, 0, 0).date_naive(), at(29, 0, 0, 0).date_naive());
+    let standing = storage::findings_between(&pool, None, from, to);
+    assert_eq!(standing.await.unwrap(), found[..1]);
 }

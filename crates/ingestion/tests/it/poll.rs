@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use domain::{CorporateAction, ShareChange};
+use ingestion::QualitySettings;
 use sqlx::PgPool;
 use storage::{Channel, Listener, Notice};
 
@@ -117,6 +119,56 @@ async fn a_split_is_no_bad_tick(pool: PgPool) {
     let report = ingestor.poll().await.unwrap();
     assert_eq!((report.inserted, report.quarantined), (5, 0));
     assert_eq!(count(&pool, "AAPL").await, before + 5);
+}
+
+/// Yahoo's prices and splits from the early morning of an ex-date on: its history is on the new basis before the open.
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_was_restated_before_the_open_is_not_adjusted_again(pool: PgPool) {
+    let market = Market::open(at(23, 21, 0, 0)).await;
+    let mut ingestor = market.ingestor(&pool, &["AAPL"]).await;
+    ingestor.backfill().await.unwrap();
+    let (ticker, open) = (ticker("AAPL"), at(26, 13, 30, 0));
+    let bars = async || {
+        let stored = storage::bars_between(&pool, &ticker, at(23, 0, 0, 0), at(27, 0, 0, 0));
+        stored.await.unwrap()
+    };
+    let old = bars().await;
+    // The four for one of Monday is known; it counts from the open on.
+    let split = CorporateAction {
+        ticker: ticker.clone(),
+        ex_date: open.date_naive(),
+        effective_at: open,
+        change: ShareChange::Split { ratio: 4.0 },
+    };
+    storage::upsert_corporate_actions(&pool, &[split], "yahoo", at(26, 12, 0, 0))
+        .await
+        .unwrap();
+    let adjusted = bars().await;
+    for (before, after) in old.iter().zip(&adjusted) {
+        assert_eq!(after.close.get(), before.close.get() / 4.0);
+        market.set_close("AAPL", before.start, before.close.get() / 4.0);
+    }
+    market.state.lock().unwrap().splits = format!(
+        r#"{{"{0}":{{"date":{0},"numerator":4.0,"denominator":1.0,"splitRatio":"4:1"}}}}"#,
+        open.timestamp()
+    );
+    market.set_now(at(26, 12, 30, 0));
+    let report = ingestor.review(&QualitySettings::default()).await.unwrap();
+    assert!(report.refetched.revised >= 390, "{report:?}");
+    let restated = bars().await;
+    assert_eq!(restated.len(), old.len());
+    for (before, after) in adjusted.iter().zip(&restated) {
+        assert!((after.close.get() / before.close.get() - 1.0).abs() < 1e-6);
+    }
+    // After the open all bars are on the new basis anyway.
+    market.set_now(at(26, 13, 35, 5));
+    let usual = 25.0;
+    for minute in 0..5 {
+        market.set_close("AAPL", open + chrono::TimeDelta::minutes(minute), usual);
+    }
+    assert_eq!(ingestor.poll().await.unwrap().inserted, 5);
+    ingestor.review(&QualitySettings::default()).await.unwrap();
+    assert_eq!(bars().await[..old.len()], restated);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

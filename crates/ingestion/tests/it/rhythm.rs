@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bar_files::read_bars;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Bar, Ticker};
-use ingestion::{MissingStretch, QualitySettings, missing_stretches, volume_findings};
+use ingestion::{MissingStretch, QualitySettings, check_volumes, missing_stretches};
 use storage::{Finding, GapReason, SessionVolume};
 
 use crate::market::ticker;
@@ -140,7 +140,7 @@ fn findings(bars: &BTreeMap<Ticker, Vec<Bar>>) -> Vec<Finding> {
             let minutes =
                 |volume: &SessionVolume| calendar.session_on(volume.session).unwrap().minutes();
             let settings = QualitySettings::default();
-            volume_findings(&volumes, minutes, &settings, DateTime::UNIX_EPOCH)
+            check_volumes(&volumes, minutes, &settings, DateTime::UNIX_EPOCH).findings
         })
         .collect()
 }

@@ -1,14 +1,23 @@
-use std::{fs, thread};
+use std::{fs, path::Path, thread};
 
 use domain::ModelKind;
 use model_registry::{
-    DRIFT_REFERENCE_FILE, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, NETWORK_FILE, RegistryError,
-    artifact_dir, checksum, read_artifact, read_drift_reference, write_artifact,
-    write_artifact_with_drift_reference,
+    AbstentionRecord, DRIFT_REFERENCE_FILE, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest,
+    NETWORK_FILE, RegistryError, artifact_dir, checksum, read_artifact, read_drift_reference,
+    write_artifact, write_artifact_with_drift_reference,
 };
 use proptest::prelude::*;
 
 use crate::{id, manifest};
+
+/// Names of what lies in a folder.
+fn entries(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
 
 #[test]
 fn comes_back_as_it_was_written() {
@@ -82,8 +91,7 @@ fn is_never_overwritten_and_leaves_nothing_behind() {
     let error = write_artifact(models.path(), manifest("lstm-1"), b"second").unwrap_err();
     assert!(matches!(error, RegistryError::Exists { .. }), "{error}");
     assert_eq!(read_artifact(&dir).unwrap().tflite, b"first");
-    let entries: Vec<_> = fs::read_dir(models.path().join("lstm")).unwrap().collect();
-    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries(&models.path().join("lstm")), [".lock", "lstm-1"]);
 }
 
 #[test]
@@ -153,16 +161,15 @@ fn a_broken_manifest_says_where() {
 fn another_schema_version_is_refused_whatever_its_form() {
     let models = tempfile::tempdir().unwrap();
     let dir = write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
-    fs::write(
-        dir.join(MANIFEST_FILE),
-        r#"{"schema_version": 9, "new": true}"#,
-    )
-    .unwrap();
-    let message = read_artifact(&dir).unwrap_err().to_string();
-    assert!(
-        message.contains("has schema version 9, this program reads version 2"),
-        "{message}"
-    );
+    for (json, version) in [
+        (r#"{"schema_version": 9, "new": true}"#, 9),
+        (r#"{"schema_version": 2, "model_id": "lstm-1"}"#, 2),
+    ] {
+        fs::write(dir.join(MANIFEST_FILE), json).unwrap();
+        let message = read_artifact(&dir).unwrap_err().to_string();
+        let expected = format!("has schema version {version}, this program reads version 3");
+        assert!(message.contains(&expected), "{message}");
+    }
 }
 
 #[test]
@@ -184,6 +191,40 @@ fn contradictions_are_refused_on_both_ways() {
     assert!(message.contains("contradicts itself: classes"), "{message}");
 }
 
+#[test]
+fn a_record_of_abstention_that_no_data_give_is_refused() {
+    let models = tempfile::tempdir().unwrap();
+    let write = |model_id: &str, change: &dyn Fn(&mut AbstentionRecord)| {
+        let mut manifest = manifest(model_id);
+        change(manifest.abstention.as_mut().unwrap());
+        write_artifact(models.path(), manifest, b"network").map_err(|error| error.to_string())
+    };
+    write("lstm-1", &|record| record.thresholds = [0.0, 0.5, 1.0]).unwrap();
+    let changes: [&dyn Fn(&mut AbstentionRecord); 4] = [
+        &|record| record.coverage = 1.1,
+        &|record| record.thresholds[1] = -0.1,
+        &|record| record.thresholds[2] = f64::NAN,
+        &|record| record.moves[0] = f64::NEG_INFINITY,
+    ];
+    for (change, part) in changes.into_iter().zip([
+        "a coverage of 1.1",
+        "[0.21, -0.1, 0.2]",
+        "[0.21, 0.3, NaN]",
+        "moves of [-inf, ",
+    ]) {
+        let message = write("lstm-2", change).unwrap_err();
+        assert!(message.contains(part), "{message}");
+    }
+
+    // A model that never confirms is none the worse for it.
+    let without = Manifest {
+        abstention: None,
+        ..manifest("lstm-2")
+    };
+    let dir = write_artifact(models.path(), without, b"network").unwrap();
+    assert_eq!(read_artifact(&dir).unwrap().manifest.abstention, None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -198,4 +239,69 @@ proptest! {
         fs::write(&path, &bytes[..cut]).unwrap();
         prop_assert!(read_artifact(&dir).is_err());
     }
+}
+
+#[test]
+fn what_a_killed_writer_left_is_removed_by_the_next() {
+    let models = tempfile::tempdir().unwrap();
+    let kind_dir = models.path().join("lstm");
+    let leave = || {
+        for name in [".writing-x1", ".removing-lstm-0"] {
+            fs::create_dir_all(kind_dir.join(name)).unwrap();
+            fs::write(kind_dir.join(name).join(NETWORK_FILE), b"half").unwrap();
+        }
+    };
+    leave();
+    write_artifact(models.path(), manifest("lstm-1"), b"network").unwrap();
+    assert_eq!(entries(&kind_dir), [".lock", "lstm-1"]);
+    leave();
+    let nobody = model_registry::Champions::default();
+    model_registry::remove_unneeded(models.path(), &nobody, &Default::default(), 1).unwrap();
+    assert_eq!(entries(&kind_dir), [".lock", "lstm-1"]);
+
+    let config = models.path().join("config");
+    let file = model_registry::ChampionsFile::new(config.join("model_config.json"));
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join(".replacing-x1"), b"{").unwrap();
+    file.promote(ModelKind::Lstm, id("lstm-1"), crate::time(9), "first")
+        .unwrap();
+    assert!(!config.join(".replacing-x1").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_said_and_nothing_stays() {
+    const MODELS_DIR: &str = "MODEL_REGISTRY_TEST_MODELS_DIR";
+    if let Some(models) = std::env::var_os(MODELS_DIR) {
+        // The process that is started below.
+        let written = write_artifact(models.as_ref(), manifest("lstm-1"), &[7; 64 * 1024]);
+        written.unwrap_or_else(|error| panic!("{error}"));
+        return;
+    }
+    let models = tempfile::tempdir().unwrap();
+    let write = |limit_kib: &str| {
+        // A file that would grow beyond the limit is refused in the middle, as on a full disk.
+        let script = format!("ulimit -f {limit_kib}; trap '' XFSZ; exec \"$0\" \"$@\"");
+        let output = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "artifact::a_full_disk_is_said_and_nothing_stays"])
+            .env(MODELS_DIR, models.path())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), words)
+    };
+    let (succeeded, words) = write("32");
+    assert!(!succeeded, "{words}");
+    let folder = models.path().join("lstm");
+    for part in ["no room to write ", folder.to_str().unwrap(), "free some"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert_eq!(entries(&folder), [".lock"]);
+    // And with room it goes on.
+    let (succeeded, words) = write("unlimited");
+    assert!(succeeded, "{words}");
+    read_artifact(&folder.join("lstm-1")).unwrap();
 }

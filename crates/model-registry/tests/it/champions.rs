@@ -64,6 +64,53 @@ fn keeps_the_history_newest_first() {
 }
 
 #[test]
+fn a_decision_that_is_out_of_date_changes_nothing() {
+    let config = tempfile::tempdir().unwrap();
+    let file = ChampionsFile::new(config.path().join("model_config.json"));
+    let kind = ModelKind::Lstm;
+    let decide = |expected: Option<&str>, to: &str, day| {
+        let expected = expected.map(id);
+        file.promote_in_place_of(expected.as_ref(), kind, id(to), time(day), "better")
+            .unwrap()
+    };
+    assert!(decide(None, "a", 1));
+    assert!(decide(Some("a"), "b", 2));
+    let before = file.read().unwrap();
+    assert!(!decide(Some("a"), "c", 3));
+    assert!(!decide(None, "c", 3));
+    assert_eq!(file.read().unwrap(), before);
+}
+
+#[test]
+fn says_who_was_champion_when_and_who_was_rolled_back() {
+    let config = tempfile::tempdir().unwrap();
+    let file = ChampionsFile::new(config.path().join("model_config.json"));
+    for (day, model, why) in [
+        (2, "a", "first"),
+        (4, "b", "better"),
+        (6, "a", "rolled back: b failed"),
+        (8, "c", "better"),
+    ] {
+        file.promote(ModelKind::Lstm, id(model), time(day), why)
+            .unwrap();
+    }
+    let champions = file.read().unwrap();
+    let record = champions.of(ModelKind::Lstm).unwrap();
+    let at = |day| {
+        let (change, until) = record.at(time(day))?;
+        Some((change.to.to_string(), until))
+    };
+    assert_eq!(at(1), None);
+    assert_eq!(at(2), Some(("a".to_owned(), Some(time(4)))));
+    assert_eq!(at(5), Some(("b".to_owned(), Some(time(6)))));
+    assert_eq!(at(9), Some(("c".to_owned(), None)));
+    let rolled_back = |model| record.left(&id(model)).map(|change| change.is_rollback());
+    assert_eq!(rolled_back("b"), Some(true));
+    assert_eq!(rolled_back("a"), Some(false), "left for a better one");
+    assert_eq!((rolled_back("c"), rolled_back("x")), (None, None));
+}
+
+#[test]
 fn a_broken_file_says_where_and_is_left_alone() {
     let config = tempfile::tempdir().unwrap();
     let path = config.path().join("model_config.json");

@@ -7,7 +7,9 @@ mod shelf;
 
 use chrono::{DateTime, TimeZone, Utc};
 use domain::{ModelId, ModelKind};
-use model_registry::{FeatureRecord, FeatureStatistics, Manifest, Ranges, ScalerRecord, TimeRange};
+use model_registry::{
+    AbstentionRecord, FeatureRecord, FeatureStatistics, Manifest, Ranges, ScalerRecord, TimeRange,
+};
 
 fn time(day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2018, 3, day, 20, 0, 0).unwrap()
@@ -56,6 +58,13 @@ fn manifest(model_id: &str) -> Manifest {
             deciles: [-0.03, -0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.02, 0.03],
         }],
         drift_reference_sha256: None,
+        abstention: Some(AbstentionRecord {
+            coverage: 0.8,
+            thresholds: [0.21, 0.3, 0.2],
+            moves: [-6.0, 0.1, 6.1],
+            cases: 500,
+            delay_minutes: 60,
+        }),
         metrics: serde_json::json!({"log_loss": 1.04}),
         seed: 7,
         data_fingerprint: "def".to_owned(),

@@ -1,7 +1,7 @@
 use domain::{ModelId, ModelKind};
 use storage::{
-    ModelEvent, ModelEventKind, PgPool, QuarantineCount, RefusedRow, migrate, quarantine,
-    quarantine_counts, recent_model_events, record_model_event,
+    ModelEvent, ModelEventKind, PgPool, QuarantineCount, RefusedRow, last_model_event, migrate,
+    model_events_of, quarantine, quarantine_counts, recent_model_events, record_model_event,
 };
 
 use crate::{ticker, time};
@@ -62,8 +62,53 @@ async fn model_events_come_back_newest_first(pool: PgPool) {
     record_model_event(&pool, &promoted).await.unwrap();
     assert_eq!(
         recent_model_events(&pool, 10).await.unwrap(),
-        [promoted, trained]
+        [promoted.clone(), trained.clone()]
     );
+    let of = async |model: &str| {
+        let model_id = ModelId::parse(model).unwrap();
+        model_events_of(&pool, &model_id).await.unwrap()
+    };
+    assert_eq!(of("lstm-2").await, [trained, promoted]);
+    assert_eq!(of("lstm-1").await, []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn which_model_was_in_use_is_known_for_every_moment(pool: PgPool) {
+    let loaded = |at: &str, kind, model: &str, event| ModelEvent {
+        event_time: time(at),
+        kind,
+        event,
+        model_id: ModelId::parse(model).unwrap(),
+        previous_model_id: None,
+        reason: "in use".to_owned(),
+    };
+    let (lstm, loads) = (ModelKind::Lstm, ModelEventKind::Loaded);
+    for event in [
+        loaded("2018-03-26T14:00:00Z", lstm, "lstm-1", loads),
+        loaded("2018-03-27T14:00:00Z", lstm, "lstm-2", loads),
+        // Neither another kind nor another sort of event counts.
+        loaded(
+            "2018-03-27T15:00:00Z",
+            ModelKind::Transformer,
+            "transformer-1",
+            loads,
+        ),
+        loaded(
+            "2018-03-27T15:00:00Z",
+            lstm,
+            "lstm-3",
+            ModelEventKind::Refused,
+        ),
+    ] {
+        record_model_event(&pool, &event).await.unwrap();
+    }
+    let at = async |text: &str| {
+        let event = last_model_event(&pool, lstm, loads, time(text)).await;
+        event.unwrap().map(|event| event.model_id.to_string())
+    };
+    assert_eq!(at("2018-03-26T13:59:59Z").await, None);
+    assert_eq!(at("2018-03-26T14:00:00Z").await.as_deref(), Some("lstm-1"));
+    assert_eq!(at("2018-03-27T16:00:00Z").await.as_deref(), Some("lstm-2"));
 }
 
 #[sqlx::test(migrations = false)]

@@ -1,8 +1,8 @@
 use domain::Bar;
 use storage::{
-    Finding, Gap, GapOutcome, GapReason, PgPool, SessionVolume, close_gap, count_gap_attempt,
-    findings_between, gaps_between, open_gaps, record_gaps, session_volumes, store_findings,
-    upsert_bars,
+    Finding, Gap, GapOutcome, GapReason, PgPool, SessionVolume, SoundCheck, close_gap,
+    count_gap_attempt, findings_between, gaps_between, open_gaps, record_gaps, session_volumes,
+    store_findings, upsert_bars, withdraw_findings,
 };
 
 use crate::{date, minutes, ticker, time, vendor_bar};
@@ -210,4 +210,51 @@ async fn a_finding_is_written_once_and_keeps_its_first_time(pool: PgPool) {
             .unwrap(),
         [changed]
     );
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_finding_is_withdrawn_when_its_check_finds_nothing_and_stands_again_when_it_does(
+    pool: PgPool,
+) {
+    let finding = |check: &str| Finding {
+        ticker: ticker("AAPL"),
+        session: date("2026-03-16"),
+        check: check.to_owned(),
+        observed: 5.0,
+        expected: 1.0,
+        detail: "5 times the usual volume".to_owned(),
+        found_at: time("2026-03-16T21:00:00Z"),
+    };
+    let (volume, zero) = (finding("session_volume"), finding("zero_volume_minutes"));
+    let both = [volume.clone(), zero.clone()];
+    assert_eq!(store_findings(&pool, &both).await.unwrap(), 2);
+    let sound = |symbol: &str, check: &str| SoundCheck {
+        ticker: ticker(symbol),
+        session: date("2026-03-16"),
+        check: check.to_owned(),
+    };
+    let checks = [
+        sound("AAPL", "session_volume"),
+        sound("MSFT", "zero_volume_minutes"),
+    ];
+    let evening = time("2026-03-17T21:00:00Z");
+    let withdraw = async || withdraw_findings(&pool, &checks, evening).await.unwrap();
+    assert_eq!((withdraw().await, withdraw().await), (1, 0));
+    let standing = async || {
+        let day = date("2026-03-16");
+        findings_between(&pool, None, day, day).await.unwrap()
+    };
+    assert_eq!(standing().await, std::slice::from_ref(&zero));
+    let kept: i64 = sqlx::query_scalar("select count(*) from data_quality_finding")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 2, "it stays for the record");
+
+    assert_eq!(
+        store_findings(&pool, &both).await.unwrap(),
+        0,
+        "it is not new"
+    );
+    assert_eq!(standing().await, both);
 }

@@ -170,7 +170,7 @@ impl EncoderCall {
     }
 
     /// Drops numbers of a sublayer's output; `place` tells the two sublayers apart.
-    fn drop_out(&self, values: &mut [f32], place: u64, first_window: usize) {
+    pub(crate) fn drop_out(&self, values: &mut [f32], place: u64, first_window: usize) {
         if let Some(dropout) = self.dropout {
             // A multiple of 8, as `first_window` is.
             let offset = first_window * self.queries() * self.shape.width;

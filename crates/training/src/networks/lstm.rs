@@ -1,10 +1,13 @@
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{
+        Device, Tensor, TensorData,
+        activation::{sigmoid, tanh},
+    },
 };
 
 use super::{
-    Dense, Network, flat, matrix, numbers,
+    Dense, Execution, Network, flat, matrix, numbers,
     operation::{Layer, sequence_layer},
     vector,
 };
@@ -50,7 +53,12 @@ impl LstmNetwork {
 }
 
 impl Network for LstmNetwork {
-    fn logits(&self, windows: Tensor<3>, dropout: Option<Dropout>) -> Tensor<2> {
+    fn logits(
+        &self,
+        windows: Tensor<3>,
+        dropout: Option<Dropout>,
+        execution: Execution,
+    ) -> Tensor<2> {
         let last = self.layers.len() - 1;
         let mut hidden = windows;
         for (index, layer) in self.layers.iter().enumerate() {
@@ -59,7 +67,10 @@ impl Network for LstmNetwork {
             } else {
                 Positions::All
             };
-            hidden = layer.forward(hidden, positions);
+            hidden = match execution {
+                Execution::Kernels => layer.forward(hidden, positions),
+                Execution::Composed => layer.forward_composed(hidden, positions),
+            };
             if let Some(dropout) = dropout {
                 hidden = drop_out(hidden, dropout.at(index as u64));
             }
@@ -93,6 +104,33 @@ impl LstmLayer {
             hidden,
         };
         sequence_layer(input, parameters, Layer::Lstm(shape, positions))
+    }
+
+    /// The same by operations of the framework, see [`LstmLayerWeights`] for the formulas.
+    fn forward_composed(&self, input: Tensor<3>, positions: Positions) -> Tensor<3> {
+        let [windows, steps, inputs] = input.dims();
+        let [width, _] = self.recurrent.dims();
+        let mut outputs = Vec::with_capacity(steps);
+        let mut state: Option<(Tensor<2>, Tensor<2>)> = None;
+        for step in 0..steps {
+            let now = input.clone().narrow(1, step, 1).reshape([windows, inputs]);
+            let mut gates = now.matmul(self.input.val()) + self.bias.val().unsqueeze();
+            if let Some((hidden, _)) = &state {
+                gates = gates + hidden.clone().matmul(self.recurrent.val());
+            }
+            let gate = |index| gates.clone().narrow(1, index * width, width);
+            let mut cell = sigmoid(gate(0)) * tanh(gate(2));
+            if let Some((_, before)) = state {
+                cell = cell + sigmoid(gate(1)) * before;
+            }
+            let hidden = sigmoid(gate(3)) * tanh(cell.clone());
+            match positions {
+                Positions::All => outputs.push(hidden.clone()),
+                Positions::Last => outputs = vec![hidden.clone()],
+            }
+            state = Some((hidden, cell));
+        }
+        Tensor::stack(outputs, 1)
     }
 
     fn to_weights(&self) -> LstmLayerWeights {

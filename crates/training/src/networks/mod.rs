@@ -3,6 +3,7 @@
 mod initial;
 mod lstm;
 mod operation;
+pub(crate) mod parameters;
 #[cfg(test)]
 mod tests;
 mod transformer;
@@ -21,10 +22,35 @@ use crate::{DenseWeights, NetworkWeights, kernels::dropout::Dropout};
 /// What the training loop asks of a network.
 pub(crate) trait Network: Module + Sized {
     /// Logits `[windows, 3]` of scaled windows `[windows, WINDOW, features]`.
-    fn logits(&self, windows: Tensor<3>, dropout: Option<Dropout>) -> Tensor<2>;
+    fn logits(
+        &self,
+        windows: Tensor<3>,
+        dropout: Option<Dropout>,
+        execution: Execution,
+    ) -> Tensor<2>;
 
     /// The weights as plain numbers.
     fn to_weights(&self) -> NetworkWeights;
+}
+
+/// How the two expensive layers are computed. Both ways give the same numbers but for rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Execution {
+    /// By this crate's kernels, which run on the processor.
+    Kernels,
+    /// By operations of the framework, which run on any device.
+    Composed,
+}
+
+impl Execution {
+    /// The faster one of those that the device can do.
+    pub(crate) fn on(device: &Device) -> Self {
+        if *device == Device::flex() {
+            Self::Kernels
+        } else {
+            Self::Composed
+        }
+    }
 }
 
 /// A dense layer `y = x W + b`.

@@ -5,7 +5,7 @@ use burn::{
 };
 use features::{FEATURE_COUNT, WINDOW};
 
-use super::{LstmNetwork, Network, TransformerNetwork};
+use super::{Execution, LstmNetwork, Network, TransformerNetwork};
 use crate::{
     NetworkWeights,
     export::testing::{Random, random_lstm, random_transformer, reference_probabilities},
@@ -29,10 +29,21 @@ fn loss_and_gradients(
     windows: &[f32],
     dropout: Option<Dropout>,
 ) -> (f64, Vec<Vec<f32>>) {
+    executed(weights, windows, dropout, Execution::Kernels)
+}
+
+/// The same, with the expensive layers computed in one of the two ways.
+fn executed(
+    weights: &NetworkWeights,
+    windows: &[f32],
+    dropout: Option<Dropout>,
+    execution: Execution,
+) -> (f64, Vec<Vec<f32>>) {
     fn run<N: Network>(
         network: &N,
         windows: &[f32],
         dropout: Option<Dropout>,
+        execution: Execution,
         device: &Device,
     ) -> (f64, Vec<Vec<f32>>) {
         struct Collect(GradientsParams, Vec<Vec<f32>>);
@@ -49,7 +60,7 @@ fn loss_and_gradients(
         let mut targets = vec![0.0_f32; count * 3];
         (0..count).for_each(|index| targets[index * 3 + class(index)] = 1.0);
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [count, 3]), device);
-        let loss = -(log_softmax(network.logits(input, dropout), 1) * targets).sum();
+        let loss = -(log_softmax(network.logits(input, dropout, execution), 1) * targets).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), network);
         let mut collect = Collect(gradients, Vec::new());
         network.visit(&mut collect);
@@ -61,12 +72,14 @@ fn loss_and_gradients(
             &LstmNetwork::new(weights, &device),
             windows,
             dropout,
+            execution,
             &device,
         ),
         NetworkWeights::Transformer(weights) => run(
             &TransformerNetwork::new(weights, &device),
             windows,
             dropout,
+            execution,
             &device,
         ),
     }
@@ -153,6 +166,36 @@ fn gradients_equal_finite_differences_of_the_definitions() {
                     (found - slope).abs() < 2e-4 + 2e-3 * slope.abs(),
                     "parameter {index}, entry {entry}: {found}, finite difference {slope}"
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_and_the_frameworks_operations_give_the_same() {
+    let windows = windows(11);
+    for weights in [
+        random_lstm(FEATURE_COUNT, 16, 2, 1),
+        random_transformer(FEATURE_COUNT, 16, 2, 2, 2),
+    ] {
+        for dropout in [None, Dropout::new(0.3, 5)] {
+            let [(loss, gradients), (composed_loss, composed)] =
+                [Execution::Kernels, Execution::Composed]
+                    .map(|execution| executed(&weights, &windows, dropout, execution));
+            assert!(
+                (loss - composed_loss).abs() < 1e-5 * loss,
+                "{loss} {composed_loss}"
+            );
+            for (index, (gradient, composed)) in gradients.iter().zip(&composed).enumerate() {
+                let size = gradient
+                    .iter()
+                    .fold(1.0_f32, |largest, slope| largest.max(slope.abs()));
+                for (found, expected) in gradient.iter().zip(composed) {
+                    assert!(
+                        (found - expected).abs() < 1e-5 * size,
+                        "parameter {index}: {found} {expected}"
+                    );
+                }
             }
         }
     }

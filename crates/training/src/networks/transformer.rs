@@ -1,10 +1,13 @@
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Tensor},
+    tensor::{
+        Device, Tensor, TensorData,
+        activation::{relu, softmax},
+    },
 };
 
 use super::{
-    Dense, Network, flat, matrix, numbers,
+    Dense, Execution, Network, flat, matrix, numbers,
     operation::{Layer, sequence_layer},
     vector,
 };
@@ -64,7 +67,12 @@ impl TransformerNetwork {
 }
 
 impl Network for TransformerNetwork {
-    fn logits(&self, windows: Tensor<3>, dropout: Option<Dropout>) -> Tensor<2> {
+    fn logits(
+        &self,
+        windows: Tensor<3>,
+        dropout: Option<Dropout>,
+        execution: Execution,
+    ) -> Tensor<2> {
         let [count, steps, features] = windows.dims();
         let [_, width] = self.position.dims();
         let embedded = self
@@ -90,7 +98,12 @@ impl Network for TransformerNetwork {
                 positions,
                 dropout: dropout.map(|dropout| dropout.at(index as u64)),
             };
-            stream = sequence_layer(stream, layer.parameters(), Layer::Encoder(call));
+            stream = match execution {
+                Execution::Kernels => {
+                    sequence_layer(stream, layer.parameters(), Layer::Encoder(call))
+                }
+                Execution::Composed => layer.forward_composed(stream, call),
+            };
         }
         self.head
             .forward(self.final_norm.forward(stream.reshape([count, width])))
@@ -124,6 +137,43 @@ impl EncoderLayer {
         }
     }
 
+    /// What the kernel computes, by operations of the framework: `[windows, steps, width]` to
+    /// `[windows, positions, width]`.
+    fn forward_composed(&self, input: Tensor<3>, call: EncoderCall) -> Tensor<3> {
+        let [windows, steps, width] = input.dims();
+        let EncoderShape { heads, .. } = call.shape;
+        let queries = call.positions.count(steps);
+        let rows = |tensor: Tensor<3>| {
+            let [windows, positions, width] = tensor.dims();
+            tensor.reshape([windows * positions, width])
+        };
+        let attended = self.norm1.forward(rows(input.clone()));
+        let projected = self.qkv.forward(attended);
+        // Queries, keys and values, each `[windows, heads, steps, head width]`.
+        let part = |index: usize| -> Tensor<4> {
+            let columns = projected.clone().narrow(1, index * width, width);
+            columns
+                .reshape([windows, steps, heads, width / heads])
+                .swap_dims(1, 2)
+        };
+        let asking = part(0).narrow(2, steps - queries, queries);
+        let scores = asking.matmul(part(1).swap_dims(2, 3)) / ((width / heads) as f64).sqrt();
+        let context = softmax(scores, 3).matmul(part(2)).swap_dims(1, 2);
+        let update = self
+            .attention_out
+            .forward(context.reshape([windows * queries, width]))
+            .reshape([windows, queries, width]);
+        let stream = input.narrow(1, steps - queries, queries) + drop_out(update, call, 1);
+
+        let inner = self.norm2.forward(rows(stream.clone()));
+        let inner = relu(self.feed_forward_in.forward(inner));
+        let update = self
+            .feed_forward_out
+            .forward(inner)
+            .reshape([windows, queries, width]);
+        stream + drop_out(update, call, 2)
+    }
+
     /// All parameters in the order of the kernel.
     fn parameters(&self) -> Tensor<1> {
         flat([
@@ -152,6 +202,18 @@ impl EncoderLayer {
             feed_forward_out: self.feed_forward_out.to_weights(),
         }
     }
+}
+
+/// The mask that the kernel applies to the output of a sublayer, `[windows, queries, width]`.
+fn drop_out(update: Tensor<3>, call: EncoderCall, place: u64) -> Tensor<3> {
+    if call.dropout.is_none() {
+        return update;
+    }
+    let shape = update.dims();
+    let mut mask = vec![1.0; shape.iter().product()];
+    call.drop_out(&mut mask, place, 0);
+    let device = update.device();
+    update * Tensor::from_data(TensorData::new(mask, shape), &device)
 }
 
 impl Norm {

@@ -1,7 +1,7 @@
 use std::{cell::Cell, sync::atomic::AtomicBool};
 
 use chrono::{TimeZone, Utc};
-use domain::ModelKind;
+use domain::{Class, ModelKind};
 use features::{FeatureSchema, WARM_UP_SESSIONS};
 use training::{Part, TrainingError, train, write_model};
 
@@ -15,7 +15,8 @@ fn a_trained_model_predicts_the_same_after_its_way_through_the_file() {
     for kind in ModelKind::ALL {
         let trained = train(&dataset, kind, &small(), &|_| {}, &AtomicBool::new(false)).unwrap();
         let figures = serde_json::Map::from_iter([("tested".to_owned(), serde_json::json!(false))]);
-        let manifest = write_model(&trained, &dataset, folder.path(), figures, created_at).unwrap();
+        let manifest =
+            write_model(&trained, &dataset, 0.8, folder.path(), figures, created_at).unwrap();
         assert!(
             manifest
                 .model_id
@@ -46,6 +47,29 @@ fn a_trained_model_predicts_the_same_after_its_way_through_the_file() {
         assert!(reference.confidence.is_sorted() && reference.confidence[0] > 1.0 / 3.0);
         assert!((reference.class_shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
 
+        let record = stored.abstention.unwrap();
+        assert_eq!((record.coverage, record.cases), (0.8, 200));
+        let (windows, truth) = dataset.windows(Part::Calibration, 200);
+        let said = trained.predict(&windows).unwrap();
+        for class in Class::ALL {
+            let own = said
+                .iter()
+                .zip(&truth)
+                .filter(|(_, truth)| **truth == class);
+            let (cases, held) = own.fold((0, 0), |(cases, held), (said, _)| {
+                let inside = f64::from(said.of(class)) >= record.thresholds[class.index()];
+                (cases + 1, held + usize::from(inside))
+            });
+            // Exactly at the threshold rounding decides.
+            let (held, cases) = (f64::from(held as u32), f64::from(cases));
+            assert!(
+                (held - 0.8 * cases).abs() <= 2.0,
+                "{class}: {held} of {cases}"
+            );
+        }
+        let [down, neutral, up] = record.moves;
+        assert!(down < -2.0 && neutral.abs() < 2.0 && up > 2.0, "{record:?}");
+
         for count in [1, 7, 20] {
             let (windows, _) = dataset.windows(Part::Calibration, count);
             let expected = trained.predict(&windows).unwrap();
@@ -63,6 +87,7 @@ fn a_trained_model_predicts_the_same_after_its_way_through_the_file() {
         let error = write_model(
             &trained,
             &dataset,
+            0.8,
             folder.path(),
             serde_json::Map::new(),
             created_at,
@@ -90,6 +115,7 @@ fn the_same_seed_gives_the_same_file() {
         let id = write_model(
             &trained,
             &dataset,
+            0.8,
             folder.path(),
             serde_json::Map::new(),
             at,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use calendar::nyse;
 use chrono::TimeDelta;
-use domain::{Class, SeriesId, Ticker};
+use domain::{Bar, Class, SeriesId, Ticker};
 use features::{
     CONTEXT_FEATURES, Context, FEATURE_COUNT, FeatureSchema, MacroEvent, NewsEvent,
     WARM_UP_SESSIONS, WINDOW,
@@ -114,7 +114,88 @@ fn flat_volume_is_no_feature() {
         bar.volume = 100;
     }
     let error = build(&bars, &Context::default()).unwrap_err();
-    assert!(error.to_string().contains("relative_volume is "), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.starts_with("feature relative_volume of T0 is "),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("the feed may have stood still"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_ticker_whose_feed_stood_still_leaves_the_others_alone() {
+    let mut bars = market::bars(3, WARM_UP_SESSIONS + 6);
+    let frozen = Ticker::parse("T1").unwrap();
+    for bar in bars.get_mut(&frozen).unwrap() {
+        *bar = Bar::new(bar.start, 100.0, 100.0, 100.0, 100.0, 0.0).unwrap();
+    }
+    let others = build(&bars, &Context::default()).unwrap();
+    let [(ticker, error)] = others.left_out() else {
+        panic!("{:?}", others.left_out());
+    };
+    assert_eq!(*ticker, frozen);
+    assert!(
+        matches!(error, TrainingError::FrozenFeature { .. }),
+        "{error}"
+    );
+    // As if it had never been there.
+    bars.remove(&frozen);
+    let without = build(&bars, &Context::default()).unwrap();
+    assert_eq!(others.fingerprint(), without.fingerprint());
+    assert_eq!(others.scaler(), without.scaler());
+    assert_eq!(others.class_counts(), without.class_counts());
+    assert!(without.left_out().is_empty());
+}
+
+#[test]
+fn what_is_no_number_upstream_never_becomes_a_feature() {
+    let bars = market::bars(2, WARM_UP_SESSIONS + 6);
+    let last = bars.values().flatten().map(|bar| bar.start).max().unwrap();
+    let news = NewsEvent {
+        available_at: last - TimeDelta::hours(1),
+        score: f32::NAN,
+    };
+    let figure = MacroEvent {
+        available_at: last - TimeDelta::days(2),
+        series: SeriesId::parse("DGS10").unwrap(),
+        period: last.date_naive(),
+        value: f64::NAN,
+    };
+    let context = Context {
+        news: [(Ticker::parse("T1").unwrap(), vec![news])].into(),
+        economy: vec![figure],
+    };
+    let broken = build(&bars, &context).unwrap();
+    assert!(broken.left_out().is_empty());
+    let alone = build(&bars, &Context::default()).unwrap();
+    let all = |dataset: &training::Dataset| dataset.windows(Part::Calibration, usize::MAX);
+    assert_eq!(all(&broken), all(&alone));
+}
+
+#[test]
+fn prices_that_hardly_move_lack_two_classes() {
+    let mut bars = market::bars(2, WARM_UP_SESSIONS + 6);
+    for bar in bars.values_mut().flatten() {
+        // A twentieth of the moves: no barrier is ever reached.
+        let still = |price: domain::Price| 100.0 + (price.get() - 100.0) / 20.0;
+        *bar = Bar::new(
+            bar.start,
+            still(bar.open),
+            still(bar.high),
+            still(bar.low),
+            still(bar.close),
+            bar.volume as f64,
+        )
+        .unwrap();
+    }
+    let message = build(&bars, &Context::default()).unwrap_err().to_string();
+    assert!(
+        message.starts_with("no training window has the label down (down 0, neutral "),
+        "{message}"
+    );
 }
 
 #[test]

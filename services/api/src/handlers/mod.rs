@@ -12,6 +12,7 @@ mod operations;
 mod pipeline;
 mod stocks;
 mod track_record;
+mod validation;
 
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/pipeline/runs", get(pipeline::runs))
         .route("/models", get(models::list))
         .route("/models/{id}", get(models::one))
+        .route("/validation", get(validation::reports))
         .route("/drift", get(drift::report))
         .route("/track-record", get(track_record::report))
         .route("/health", get(operations::health))

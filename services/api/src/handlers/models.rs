@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Path;
 use crate::{
-    champions::Places,
+    champions::{Models, Places},
     error::{ApiError, ErrorBody},
     state::AppState,
 };
@@ -22,6 +22,9 @@ pub(super) struct ModelsBody {
     lstm: KindBody,
     /// The attention network.
     transformer: KindBody,
+    /// Why what `model_config.json` names is not in use, for people; null when it is. When that file cannot be read, the
+    /// champions here are those that are in use.
+    problem: Option<String>,
 }
 
 /// Models of one kind, as `model_config.json` names them.
@@ -58,9 +61,10 @@ struct CardBody {
 #[utoipa::path(get, path = "/models", tag = "models", responses((status = 200, body = ModelsBody)))]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<ModelsBody>, ApiError> {
     let places = state.places.clone();
-    let models = tokio::task::spawn_blocking(move || read_models(&places))
+    let models = state.models.borrow().clone();
+    let models = tokio::task::spawn_blocking(move || read_models(&places, &models))
         .await
-        .context("reading the models panicked")??;
+        .context("reading the models panicked")?;
     Ok(Json(models))
 }
 
@@ -86,10 +90,11 @@ pub(super) async fn one(
     manifest.map(Json).ok_or_else(unknown)
 }
 
-fn read_models(places: &Places) -> anyhow::Result<ModelsBody> {
-    let champions = ChampionsFile::new(&places.model_config)
-        .read()
-        .context("the champions' file cannot be used")?;
+fn read_models(places: &Places, models: &Models) -> ModelsBody {
+    let champions = match ChampionsFile::new(&places.model_config).read() {
+        Ok(champions) => champions,
+        Err(error) => return in_use(models, format!("{:#}", anyhow::Error::new(error))),
+    };
     let kind = |kind| {
         let Some(record) = champions.of(kind) else {
             return KindBody::default();
@@ -104,21 +109,44 @@ fn read_models(places: &Places) -> anyhow::Result<ModelsBody> {
             changes: record.changes.clone(),
         }
     };
-    Ok(ModelsBody {
+    ModelsBody {
         lstm: kind(ModelKind::Lstm),
         transformer: kind(ModelKind::Transformer),
-    })
+        problem: models.trouble.clone(),
+    }
+}
+
+/// What is in use, where nothing else is known.
+fn in_use(models: &Models, problem: String) -> ModelsBody {
+    let kind = |kind| KindBody {
+        champion: models
+            .champions
+            .as_ref()
+            .map(|champions| CardBody::from(champions.of(kind).manifest())),
+        ..KindBody::default()
+    };
+    ModelsBody {
+        lstm: kind(ModelKind::Lstm),
+        transformer: kind(ModelKind::Transformer),
+        problem: Some(problem),
+    }
+}
+
+impl From<&Manifest> for CardBody {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            model_id: manifest.model_id.clone(),
+            created_at: Some(manifest.created_at),
+            metrics: manifest.metrics.clone(),
+            ranges: Some(manifest.ranges),
+        }
+    }
 }
 
 fn card(places: &Places, kind: ModelKind, id: &ModelId) -> CardBody {
     let folder = model_registry::artifact_dir(&places.models_dir, kind, id);
     match model_registry::read_artifact(&folder) {
-        Ok(artifact) => CardBody {
-            model_id: id.clone(),
-            created_at: Some(artifact.manifest.created_at),
-            metrics: artifact.manifest.metrics,
-            ranges: Some(artifact.manifest.ranges),
-        },
+        Ok(artifact) => CardBody::from(&artifact.manifest),
         Err(error) => {
             tracing::warn!(
                 model.id = %id, error = format!("{:#}", anyhow::Error::new(error)),

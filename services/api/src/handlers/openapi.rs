@@ -2,7 +2,8 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use super::{
-    actions, data_quality, drift, economy, models, news, operations, pipeline, stocks, track_record,
+    actions, data_quality, drift, economy, models, news, operations, pipeline, stocks,
+    track_record, validation,
 };
 use crate::body::{AnalysisBody, PriceBody, SnapshotBody, StatusMessageBody};
 
@@ -27,6 +28,7 @@ use crate::body::{AnalysisBody, PriceBody, SnapshotBody, StatusMessageBody};
         data_quality::report,
         models::list,
         models::one,
+        validation::reports,
         drift::report,
         track_record::report,
         pipeline::runs,

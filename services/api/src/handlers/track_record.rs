@@ -157,7 +157,7 @@ pub(super) async fn report(
         .await
         .context("reading the models panicked")??;
 
-    let cost_bps = state.costs.round_trip_cost_bps;
+    let cost_bps = state.policy.round_trip_cost_bps;
     let mut models = Vec::new();
     for (place, name) in known.label_settings.iter().enumerate() {
         let records = ask(storage::track_record(&state.pool, name, from, as_of)).await?;

@@ -1,10 +1,10 @@
 //! Champions that come, change and break while the service runs.
 
 use chrono::{NaiveDate, Utc};
-use domain::{Bar, ModelKind};
+use domain::{Bar, ModelId, ModelKind};
 use model_registry::ChampionsFile;
 use serde_json::Value;
-use storage::PgPool;
+use storage::{ModelEventKind, PgPool, recent_model_events};
 
 use crate::support::{
     Service, commit, minutes, model_config, promote_random_models, truncate_network, walk,
@@ -111,12 +111,20 @@ async fn a_broken_champions_file_leaves_the_last_good_ones_in_use(pool: PgPool) 
     let analysis = socket.next_of("analysis", "AAPL").await;
     assert_eq!(analysis["predictions"]["lstm"]["model_id"], ids[0].as_str());
     assert_eq!(service.get("/health").await.1["parts"]["models"], "failing");
+    let (code, models) = service.get("/models").await;
+    assert_eq!(code, 200, "{models}");
+    for (id, kind) in ids.iter().zip(["lstm", "transformer"]) {
+        assert_eq!(models[kind]["champion"]["model_id"], id.as_str());
+    }
+    let problem = models["problem"].as_str().unwrap();
+    assert!(problem.contains("model_config.json is broken"), "{problem}");
 
     std::fs::write(&path, good).unwrap();
     socket
         .next_status(|status| !status["message"].as_str().unwrap().contains("refused"))
         .await;
     assert_eq!(service.get("/health").await.1["status"], "ok");
+    assert_eq!(service.get("/models").await.1["problem"], Value::Null);
     service.stop().await;
 }
 
@@ -151,5 +159,85 @@ async fn a_truncated_model_is_refused_and_named(pool: PgPool) {
     commit(&pool, "AAPL", &next[..1]).await;
     let analysis = socket.next_of("analysis", "AAPL").await;
     assert_eq!(analysis["predictions"]["lstm"]["model_id"], ids[0].as_str());
+    let (_, models) = service.get("/models").await;
+    assert_eq!(models["lstm"]["champion"]["model_id"], broken.as_str());
+    assert!(models["problem"].as_str().unwrap().contains("model.tflite"));
+    service.stop().await;
+}
+
+/// Event, model and previous model of everything that happened to the LSTM, the oldest first.
+async fn lstm_events(pool: &PgPool) -> Vec<(ModelEventKind, String, Option<String>)> {
+    let mut events = recent_model_events(pool, 100).await.unwrap();
+    events.retain(|event| event.kind == ModelKind::Lstm);
+    let text = |id: ModelId| id.to_string();
+    let told = events.into_iter().rev();
+    told.map(|event| {
+        let previous = event.previous_model_id.map(text);
+        (event.event, text(event.model_id), previous)
+    })
+    .collect()
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_diary_tells_which_model_was_in_use_since_when(pool: PgPool) {
+    seed(&pool).await;
+    let service = Service::start(&pool, &["AAPL"]).await;
+    let folder = service.folder.path();
+    promote_random_models(folder, 1);
+    let in_use = async |id: &str| {
+        service
+            .wait_for("/health", |health| {
+                health["parts"]["champions"]["lstm"] == id
+            })
+            .await
+    };
+    in_use("lstm-1").await;
+
+    let broken = write_random_model(folder, ModelKind::Lstm, 2);
+    truncate_network(folder, ModelKind::Lstm, &broken);
+    let champions = ChampionsFile::new(model_config(folder));
+    let promote = |id: ModelId| {
+        champions
+            .promote(ModelKind::Lstm, id, Utc::now(), "test")
+            .unwrap();
+    };
+    promote(broken.clone());
+    service
+        .wait_for("/health", |health| health["parts"]["models"] == "failing")
+        .await;
+    // Another trouble, and the same again.
+    let good = std::fs::read(model_config(folder)).unwrap();
+    std::fs::write(model_config(folder), "{").unwrap();
+    service
+        .wait_for("/models", |models| {
+            models["problem"].to_string().contains("is broken at")
+        })
+        .await;
+    std::fs::write(model_config(folder), good).unwrap();
+    service
+        .wait_for("/models", |models| {
+            models["problem"].to_string().contains("model.tflite")
+        })
+        .await;
+    promote(write_random_model(folder, ModelKind::Lstm, 3));
+    in_use("lstm-3").await;
+
+    let text = |id: &str| id.to_owned();
+    let expected = [
+        (ModelEventKind::Loaded, text("lstm-1"), None),
+        (
+            ModelEventKind::Refused,
+            text("lstm-2"),
+            Some(text("lstm-1")),
+        ),
+        (ModelEventKind::Loaded, text("lstm-3"), Some(text("lstm-1"))),
+    ];
+    for _ in 0..500 {
+        if lstm_events(&pool).await.len() >= expected.len() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(lstm_events(&pool).await, expected);
     service.stop().await;
 }

@@ -131,8 +131,7 @@ impl Service {
             universe: Universe {
                 tickers: tickers.collect(),
             },
-            policy: inference::Policy::default(),
-            costs: api::Costs::default(),
+            policy: domain::Policy::default(),
             timing,
         };
         let shutdown = CancellationToken::new();

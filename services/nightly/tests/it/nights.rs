@@ -327,3 +327,37 @@ async fn what_cannot_be_run_says_why(pool: PgPool) {
     assert_eq!(world.run(&[]).await, 1);
     assert!(world.log().contains("TANDEM_ALERT_SMTP_URL"));
 }
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_failed_export_leaves_the_other_steps_alone(pool: PgPool) {
+    let mut world = World::new(pool);
+    assert_eq!(world.run(&[]).await, 0);
+    assert_eq!(
+        world.newest().await.step("mlflow").unwrap().message,
+        "not configured: MLFLOW_TRACKING_URI is not set"
+    );
+
+    let (address, posts) = webhook();
+    world.set("TANDEM_ALERT_WEBHOOK", address);
+    // Nobody listens there: that may pass, but does not.
+    world.set("MLFLOW_TRACKING_URI", "http://127.0.0.1:9".to_owned());
+    assert_eq!(world.run(&["--again"]).await, 1);
+    assert_eq!(world.step("mlflow").await, (Failed, 3));
+    for step in ["validate", "cleanup", "report"] {
+        assert_eq!(world.step(step).await, (Success, 1), "{step}");
+    }
+    let run = world.newest().await;
+    let message = &run.step("mlflow").unwrap().message;
+    assert!(
+        message.contains("http://127.0.0.1:9/") && message.contains("tried 3 times"),
+        "{message}"
+    );
+    let told = posts.all();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("mlflow failed"), "{told:?}");
+
+    // What no waiting helps is not tried again.
+    world.set("MLFLOW_TRACKING_URI", "file:///mlruns".to_owned());
+    assert_eq!(world.run(&["--again"]).await, 1);
+    assert_eq!(world.step("mlflow").await, (Failed, 1));
+}

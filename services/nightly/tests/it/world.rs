@@ -116,6 +116,7 @@ impl World {
             .args(arguments)
             .arg("--programs")
             .arg(self.path("programs"))
+            .env_remove("MLFLOW_TRACKING_URI")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stderr(output)
             .spawn()

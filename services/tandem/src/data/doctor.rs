@@ -106,7 +106,7 @@ fn settings() -> Vec<Finding> {
         load::<ingestion::IngestSettings>("ingest"),
         load::<labels::BarrierSettings>("labels"),
         load::<training::TrainingSettings>("training"),
-        load::<inference::Policy>("policy"),
+        load::<domain::Policy>("policy"),
     ];
     let mut findings: Vec<Finding> = sections
         .into_iter()

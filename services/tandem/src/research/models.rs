@@ -2,12 +2,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use domain::{Bar, ModelKind, Probabilities};
-use features::{FEATURE_COUNT, StreamError, TickerContext, WINDOW};
-use inference::{Champions, LiveTicker, Model};
+use features::TickerContext;
+use inference::{Champions, Model};
 use model_registry::ChampionsFile;
-
-/// Windows given to a network at once.
-const BATCH: usize = 32;
 
 /// Name of the file in a folder of models that says which two are meant.
 pub(super) const CHAMPIONS_FILE: &str = "model_config.json";
@@ -52,49 +49,18 @@ pub(super) fn answers(
     wanted: impl Fn(&Bar) -> bool + Sync,
 ) -> anyhow::Result<Vec<Answer>> {
     let (lstm, transformer) = std::thread::scope(|scope| {
-        let lstm = scope.spawn(|| ask(&champions.lstm, bars, context, &wanted));
-        let transformer = ask(&champions.transformer, bars, context, &wanted);
+        let ask = |model: &Model| validation::answers(model, bars, context, &wanted);
+        let lstm = scope.spawn(move || ask(&champions.lstm));
+        let transformer = ask(&champions.transformer);
         (lstm.join(), transformer)
     });
     let lstm = lstm.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let both = lstm.into_iter().zip(transformer?);
     Ok(both
-        .map(|((index, lstm), (_, transformer))| Answer {
-            index,
-            lstm,
-            transformer,
+        .map(|(lstm, transformer)| Answer {
+            index: lstm.index,
+            lstm: lstm.probabilities,
+            transformer: transformer.probabilities,
         })
         .collect())
-}
-
-fn ask(
-    model: &Model,
-    bars: &[Bar],
-    context: TickerContext<'_>,
-    wanted: impl Fn(&Bar) -> bool,
-) -> anyhow::Result<Vec<(usize, Probabilities)>> {
-    let mut live = LiveTicker::new();
-    live.push_context(context);
-    let mut windows = Vec::with_capacity(BATCH * WINDOW * FEATURE_COUNT);
-    let mut waiting = Vec::with_capacity(BATCH);
-    let mut answers = Vec::new();
-    for (index, bar) in bars.iter().enumerate() {
-        match live.push(bar) {
-            Ok(true) if wanted(bar) => {
-                let filled = windows.len();
-                windows.resize(filled + WINDOW * FEATURE_COUNT, 0.0);
-                live.write_window(model.scaler(), &mut windows[filled..]);
-                waiting.push(index);
-            }
-            Ok(_) | Err(StreamError::OutsideSession { .. }) => (),
-            Err(error) => return Err(error.into()),
-        }
-        if waiting.len() == BATCH {
-            answers.extend(waiting.drain(..).zip(model.predict(&windows, BATCH)?));
-            windows.clear();
-        }
-    }
-    let rest = model.predict(&windows, waiting.len())?;
-    answers.extend(waiting.into_iter().zip(rest));
-    Ok(answers)
 }

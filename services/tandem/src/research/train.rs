@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::bail;
 use chrono::Utc;
-use domain::ModelKind;
+use domain::{ModelKind, Policy};
 use labels::BarrierSettings;
 use model_registry::ChampionsFile;
 use training::{Dataset, Part, ProgressDisplay, TrainingSettings, train, write_model};
@@ -15,6 +15,9 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
     service_kit::init_telemetry()?;
     let mut settings: TrainingSettings = service_kit::load_settings("training")?;
     let barriers: BarrierSettings = service_kit::load_settings("labels")?;
+    let policy: Policy = service_kit::load_settings("policy")?;
+    policy.check()?;
+    barriers.check_cost(policy.round_trip_cost_bps)?;
     if arguments.quick {
         settings = settings.quick();
     }
@@ -34,6 +37,9 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
     let context = super::context::read(&arguments.context, &bars)?;
     let dataset = Dataset::build(&bars, &context, &barriers, &settings, calendar::nyse())?;
     drop((bars, context));
+    for (ticker, error) in dataset.left_out() {
+        eprintln!("{ticker} is left out: {error}");
+    }
     let [down, neutral, up] = dataset.class_counts();
     eprintln!(
         "training on {} windows ({down} down, {neutral} neutral, {up} up), stopping by {}, calibrating on {}",
@@ -57,6 +63,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
         let manifest = write_model(
             &trained,
             &dataset,
+            policy.coverage,
             &arguments.out,
             serde_json::Map::new(),
             now,

@@ -22,7 +22,7 @@ use self::{
     child::{Program, Service},
     scenario::Scenario,
 };
-use crate::cli::UpArguments;
+use crate::{cli::UpArguments, system};
 
 /// How long a part may take to answer on its port after its start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
         return Ok(());
     };
     let database_url = database_url?;
-    let mut environment = scenario.environment(&database_url);
+    let mut environment = scenario.environment(&database_url)?;
     environment.push(("TANDEM_API_ADDRESS", api_address.to_string()));
     let logs = scenario.folder.join("logs");
     std::fs::create_dir_all(&logs)
@@ -77,6 +77,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
             services.push(Service::start(program, None, &logs, &token));
             answers(address, "market-sim", &logs, &token).await?;
         }
+        system::remember(&scenario.folder, &environment)?;
         services.push(Service::start(
             Program::new("api", vec![], &environment),
             None,
@@ -205,7 +206,7 @@ async fn answers(
 }
 
 /// Where a program of this system lies: beside this one.
-fn sibling(name: &str) -> anyhow::Result<Arc<PathBuf>> {
+pub(crate) fn sibling(name: &str) -> anyhow::Result<Arc<PathBuf>> {
     let own = std::env::current_exe().context("failed to find the path of this program")?;
     let path = own.with_file_name(name);
     if !path.is_file() {

@@ -16,7 +16,7 @@ use service_kit::ReplayClock;
 use storage::DatabaseSettings;
 
 use super::market::Market;
-use crate::cli::UpArguments;
+use crate::{cli::UpArguments, system::LOCK_FILE};
 
 /// How long Yahoo may take to answer before the simulator takes its place.
 const YAHOO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -223,12 +223,16 @@ impl Scenario {
     }
 
     /// The environment that every part of the system gets.
-    pub(super) fn environment(&self, database_url: &str) -> Vec<(&'static str, String)> {
+    pub(super) fn environment(
+        &self,
+        database_url: &str,
+    ) -> anyhow::Result<Vec<(&'static str, String)>> {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let mut environment = vec![
             ("DATABASE_URL", database_url.to_owned()),
             ("TANDEM_MODELS_DIR", path("models")),
             ("TANDEM_MODEL_CONFIG", path("model_config.json")),
+            ("TANDEM_NIGHTS_DIR", path("nights")),
             ("TANDEM_SOURCE", self.source.to_owned()),
         ];
         if self.clock.is_some() {
@@ -246,10 +250,14 @@ impl Scenario {
                 environment.push((name, "any-key-will-do".into()));
             }
         }
-        if self.source == "replay" {
-            environment.push(("TANDEM_CONFIG", path("tandem.toml")));
-        }
-        environment
+        // Absolute: a night by hand may be started from another folder.
+        let config = if self.source == "replay" {
+            self.folder.join("tandem.toml")
+        } else {
+            absolute(&service_kit::config_path())?
+        };
+        environment.push(("TANDEM_CONFIG", config.display().to_string()));
+        Ok(environment)
     }
 
     /// The address of this market's own database, which is created and migrated when need be.
@@ -386,7 +394,7 @@ fn state_folder(state_dir: &Path, name: &str) -> anyhow::Result<(PathBuf, File)>
     let folder = absolute(state_dir)?.join(name);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create {}", folder.display()))?;
-    let path = folder.join("lock");
+    let path = folder.join(LOCK_FILE);
     let lock =
         File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
     if lock.try_lock().is_err() {

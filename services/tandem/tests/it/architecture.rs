@@ -73,7 +73,7 @@ fn the_day_never_reaches_the_night() {
     let crates = dependencies();
     for day in ["api", "inference"] {
         let reached = reach(&crates, day);
-        for night in ["labels", "training", "evaluation"] {
+        for night in ["labels", "training", "evaluation", "validation"] {
             assert!(!reached.contains(night), "{day} reaches {night}");
         }
     }
@@ -99,6 +99,20 @@ fn ingestors_know_nothing_of_who_reads() {
         ] {
             assert!(!reached.contains(reader), "{ingestor} reaches {reader}");
         }
+    }
+}
+
+#[test]
+fn the_past_stands_between_storage_and_features() {
+    let crates = dependencies();
+    let own: Vec<&String> = crates["archive"]
+        .iter()
+        .filter(|name| crates.contains_key(*name))
+        .collect();
+    assert_eq!(own, ["domain", "features", "storage"]);
+    let reached = reach(&crates, "validation");
+    for database in ["storage", "archive", "service-kit"] {
+        assert!(!reached.contains(database), "validation reaches {database}");
     }
 }
 

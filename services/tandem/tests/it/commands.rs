@@ -233,6 +233,7 @@ fn models_are_trained_asked_and_judged_on_what_they_have_not_seen() {
         "persistence",
         "linear",
         "boosted trees",
+        "conformal sets",
         "confirmed signals",
     ] {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
@@ -261,6 +262,49 @@ fn models_are_trained_asked_and_judged_on_what_they_have_not_seen() {
         message.contains("have seen bars until") && message.contains("prove nothing"),
         "{message}"
     );
+}
+
+#[test]
+fn the_sets_hold_what_happens_on_unseen_recorded_days_as_often_as_asked() {
+    let Some(recorded) = golden("data/bars_1m/us20_2018-02-16_2018-03-29.csv.gz") else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    // A few stocks of different trades: all twenty take minutes.
+    let wanted = [
+        "ticker", "AAPL", "BA", "JNJ", "JPM", "KO", "MSFT", "NVDA", "XOM",
+    ];
+    let lines = recorded.lines();
+    let few: Vec<&str> = lines
+        .filter(|line| wanted.contains(&line.split(',').next().unwrap()))
+        .collect();
+    let bars = path("bars.csv");
+    std::fs::write(&bars, few.join("\n") + "\n").unwrap();
+    let (models, json) = (path("models"), path("report.json"));
+    let until = "2018-03-16T00:00:00Z";
+    written(&[
+        "train", "--quick", "--bars", &bars, "--until", until, "--out", &models,
+    ]);
+    written(&[
+        "evaluate", "--models", &models, "--bars", &bars, "--json", &json,
+    ]);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(report["sessions"], 10);
+    let sets = report["sets"].as_array().unwrap();
+    assert_eq!(sets.len(), 2);
+    for sets in sets {
+        let (asked, found) = (sets["asked"].as_f64().unwrap(), &sets["in_service"]);
+        assert_eq!(asked, 0.8);
+        let classes = found["classes"].as_array().unwrap();
+        for share in classes.iter().chain([&found["all"]]) {
+            let share = share.as_f64().unwrap();
+            assert!((share - asked).abs() < 0.02, "{sets}");
+        }
+        // They are not held by always naming all classes.
+        assert!(found["sizes"][3].as_f64().unwrap() < 0.6, "{sets}");
+    }
 }
 
 #[test]

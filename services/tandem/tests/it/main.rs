@@ -5,3 +5,5 @@
 mod architecture;
 mod commands;
 mod database;
+mod models;
+mod nightly;

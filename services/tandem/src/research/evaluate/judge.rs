@@ -2,20 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context as _;
-use chrono::NaiveDate;
-use domain::{Action, Class, ModelKind};
-use evaluation::{
-    BoostedTrees, ClassPrior, LinearModel, Persistence, Signal, most_probable, score, score_signals,
-};
-use features::FEATURE_COUNT;
-use inference::{Champions, Policy, confirm};
-use ndarray::Array2;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{Class, ModelKind, Policy, Probabilities};
+use evaluation::{ConformalSets, Signal, covered_in_service, most_probable, score, score_signals};
+use inference::{Champions, Model, Opinion};
+use validation::{Decision, Span};
 
 use super::{
-    Assumptions,
-    cases::{Case, Cases, Span},
-    report::{Confirmed, Judged, Report},
+    cases::Cases,
+    report::{Confirmed, Judged, Report, Sets},
 };
 use crate::research::models::Answer;
 
@@ -23,7 +18,6 @@ use crate::research::models::Answer;
 pub(super) fn judge(
     champions: &Champions,
     policy: &Policy,
-    assumptions: &Assumptions,
     span: &Span,
     cases: &Cases,
 ) -> anyhow::Result<Report> {
@@ -36,8 +30,8 @@ pub(super) fn judge(
             .map(|(_, answer)| answer.of(kind).to_array().map(f64::from));
         judged.push(bench.judge(kind.name(), false, None, &said.collect::<Vec<_>>())?);
     }
-    judged.extend(baselines(cases, &bench)?);
-    let confirmed = confirmed(policy, assumptions, cases)?;
+    judged.extend(baselines(champions, cases, &bench)?);
+    let confirmed = confirmed(champions, policy, cases)?;
     let tickers: BTreeSet<_> = cases.unseen.iter().map(|(case, _)| &case.ticker).collect();
     let count = bench.truth.len();
     let share = |class: Class| {
@@ -51,7 +45,7 @@ pub(super) fn judge(
         to: cases
             .unseen
             .iter()
-            .map(|(case, _)| case.start)
+            .map(|(case, _)| case.bar_start)
             .max()
             .unwrap_or(span.from),
         sessions: bench.sessions.len(),
@@ -59,7 +53,10 @@ pub(super) fn judge(
         cases: count,
         baseline_cases: cases.known.len(),
         class_shares: Class::ALL.map(share),
-        threshold: policy.threshold,
+        sets: ModelKind::ALL
+            .into_iter()
+            .filter_map(|kind| sets(champions, kind, cases, &bench.truth))
+            .collect(),
         verdicts: verdicts(&judged, &confirmed),
         judged,
         confirmed,
@@ -88,14 +85,14 @@ impl Bench {
     /// Scores probabilities with the classes that a rule chose, or else the most probable ones.
     fn judge(
         &self,
-        name: &'static str,
+        name: &str,
         baseline: bool,
         chosen: Option<&[Class]>,
         probabilities: &[[f64; 3]],
     ) -> anyhow::Result<Judged> {
         let most_probable = most_probable(probabilities);
         Ok(Judged {
-            name,
+            name: name.to_owned(),
             baseline,
             scores: score(&self.truth, chosen.unwrap_or(&most_probable), probabilities)?,
             session_log_losses: self.session_log_losses(probabilities)?,
@@ -114,53 +111,48 @@ impl Bench {
 }
 
 /// What something simple, fitted on what the models have seen, says of the unseen cases.
-fn baselines(cases: &Cases, bench: &Bench) -> anyhow::Result<[Judged; 4]> {
-    let unseen = || cases.unseen.iter().map(|(case, _)| case);
-    let learned: Vec<Class> = cases.known.iter().map(|case| case.truth).collect();
-    let prior = vec![ClassPrior::fit(&learned)?.probabilities(); bench.truth.len()];
-
-    let pairs: Vec<(Class, Class)> = cases
-        .known
-        .iter()
-        .map(|case| (case.last, case.truth))
-        .collect();
-    let persistence = Persistence::fit(&pairs)?;
-    let last: Vec<Class> = unseen().map(|case| case.last).collect();
-    let again: Vec<[f64; 3]> = last
-        .iter()
-        .map(|last| persistence.probabilities(*last))
-        .collect();
-
-    let (known, asked) = (features(cases.known.iter())?, features(unseen())?);
-    let linear = LinearModel::fit(known.view(), &learned)?.probabilities(asked.view());
+fn baselines(champions: &Champions, cases: &Cases, bench: &Bench) -> anyhow::Result<Vec<Judged>> {
+    let known: Vec<&Decision> = cases.known.iter().collect();
+    let unseen: Vec<&Decision> = cases.unseen.iter().map(|(case, _)| case).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let trees = BoostedTrees::fit(known.view(), &learned, threads)?.probabilities(asked.view())?;
-    Ok([
-        bench.judge("class prior", true, None, &prior)?,
-        bench.judge("persistence", true, Some(&last), &again)?,
-        bench.judge("linear", true, None, &linear)?,
-        bench.judge("boosted trees", true, None, &trees)?,
-    ])
+    validation::baselines(&known, &unseen, champions.lstm.scaler(), threads)?
+        .iter()
+        .map(|baseline| {
+            bench.judge(
+                &baseline.name,
+                true,
+                baseline.chosen.as_deref(),
+                &baseline.probabilities,
+            )
+        })
+        .collect()
 }
 
-/// Features of shape `[cases, FEATURE_COUNT]`.
-fn features<'a>(cases: impl Iterator<Item = &'a Case>) -> anyhow::Result<Array2<f64>> {
-    let values: Vec<f64> = cases
-        .flat_map(|case| case.features.iter().map(|value| f64::from(*value)))
-        .collect();
-    Array2::from_shape_vec((values.len() / FEATURE_COUNT, FEATURE_COUNT), values)
-        .context("the features of the cases make no table")
-}
-
-fn confirmed(
-    policy: &Policy,
-    assumptions: &Assumptions,
-    cases: &Cases,
-) -> anyhow::Result<Confirmed> {
+fn confirmed(champions: &Champions, policy: &Policy, cases: &Cases) -> anyhow::Result<Confirmed> {
     let (mut signals, mut truth, mut predicted, mut probabilities) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let moved = |model: &Model, said: fn(&Answer) -> &Probabilities| {
+        let said = cases
+            .unseen
+            .iter()
+            .map(|(case, answer)| (case, said(answer)));
+        validation::in_service(model.manifest(), said)
+    };
+    let lstm_records = moved(&champions.lstm, |answer| &answer.lstm);
+    let transformer_records = moved(&champions.transformer, |answer| &answer.transformer);
+    let mut abstained = 0;
     for (case, answer) in &cases.unseen {
-        let Some(direction) = direction(policy, case, answer) else {
+        let lstm = Opinion {
+            probabilities: &answer.lstm,
+            abstention: lstm_records.get(&case.bar_start),
+        };
+        let transformer = Opinion {
+            probabilities: &answer.transformer,
+            abstention: transformer_records.get(&case.bar_start),
+        };
+        let recommendation = validation::recommend(policy, case, lstm, transformer);
+        abstained += usize::from(recommendation.abstained);
+        let Some(direction) = validation::direction(&recommendation) else {
             continue;
         };
         signals.push(Signal {
@@ -181,23 +173,31 @@ fn confirmed(
         Some(score(&truth, &predicted, &probabilities)?)
     };
     Ok(Confirmed {
-        signals: score_signals(
-            &signals,
-            cases.unseen.len(),
-            assumptions.round_trip_cost_bps,
-        ),
+        signals: score_signals(&signals, cases.unseen.len(), policy.round_trip_cost_bps),
+        abstained: abstained as f64 / cases.unseen.len() as f64,
         scores,
     })
 }
 
-/// The direction that both models confirm, if they do.
-fn direction(policy: &Policy, case: &Case, answer: &Answer) -> Option<Class> {
-    let (ticker, start) = (case.ticker.clone(), case.start);
-    match confirm(policy, ticker, start, &answer.lstm, &answer.transformer).action {
-        Action::Buy => Some(Class::Up),
-        Action::Sell => Some(Class::Down),
-        Action::Hold => None,
-    }
+/// How often a network's conformal sets held what happened; nothing for one that has none.
+fn sets(champions: &Champions, kind: ModelKind, cases: &Cases, truth: &[Class]) -> Option<Sets> {
+    let record = champions.of(kind).manifest().abstention?;
+    let (bar_starts, said): (Vec<DateTime<Utc>>, Vec<[f64; 3]>) = cases
+        .unseen
+        .iter()
+        .map(|(case, answer)| (case.bar_start, answer.of(kind).to_array().map(f64::from)))
+        .unzip();
+    let fitted = ConformalSets {
+        coverage: record.coverage,
+        thresholds: record.thresholds,
+    };
+    Some(Sets {
+        name: kind.name(),
+        asked: record.coverage,
+        thresholds: record.thresholds,
+        in_service: covered_in_service(&record.adaptive(), &bar_starts, truth, &said),
+        as_fitted: fitted.covered(truth, &said),
+    })
 }
 
 /// What a reader should not have to find out alone.
@@ -229,8 +229,7 @@ fn verdicts(judged: &[Judged], confirmed: &Confirmed) -> Vec<String> {
     }
     let signals = &confirmed.signals;
     verdicts.push(if signals.signals == 0 {
-        "no signal was confirmed: the models never agreed on a direction with enough confidence"
-            .into()
+        "no signal was confirmed: the models never both ruled out a direction and expected more than the cost".into()
     } else {
         let relation = if signals.mean_net_return_bps > 0.0 {
             "earned"

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use domain::Class;
-use evaluation::{Scores, SignalScores};
+use evaluation::{Coverage, Scores, SignalScores};
 use serde::Serialize;
 
 /// Everything that is printed and written.
@@ -22,16 +22,17 @@ pub(super) struct Report {
     pub(super) baseline_cases: usize,
     /// Shares of down, neutral and up in what happened.
     pub(super) class_shares: [f64; 3],
-    pub(super) threshold: f32,
     /// The two networks first, then the baselines.
     pub(super) judged: Vec<Judged>,
+    /// Of the networks that have some.
+    pub(super) sets: Vec<Sets>,
     pub(super) confirmed: Confirmed,
     pub(super) verdicts: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Judged {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) baseline: bool,
     #[serde(flatten)]
     pub(super) scores: Scores,
@@ -39,11 +40,26 @@ pub(super) struct Judged {
     pub(super) session_log_losses: Vec<f64>,
 }
 
+/// A network's conformal sets on the unseen cases.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Sets {
+    pub(super) name: &'static str,
+    pub(super) asked: f64,
+    /// As fitted in training, down, neutral, up.
+    pub(super) thresholds: [f64; 3],
+    /// With thresholds that move with what happens.
+    pub(super) in_service: Coverage,
+    /// With the thresholds as they were fitted.
+    pub(super) as_fitted: Coverage,
+}
+
 /// The cases in which both models confirmed a direction, and only these.
 #[derive(Debug, Serialize)]
 pub(super) struct Confirmed {
     #[serde(flatten)]
     pub(super) signals: SignalScores,
+    /// Share of the cases in which the recommendation abstained.
+    pub(super) abstained: f64,
     /// With the mean of both models' probabilities; absent without any signal.
     pub(super) scores: Option<Scores>,
 }
@@ -89,7 +105,7 @@ impl Report {
         for (name, confusion) in self
             .judged
             .iter()
-            .map(|judged| (judged.name, &judged.scores.confusion))
+            .map(|judged| (judged.name.as_str(), &judged.scores.confusion))
             .chain(
                 self.confirmed
                     .scores
@@ -112,18 +128,40 @@ impl Report {
                 )?;
             }
         }
+        writeln!(
+            text,
+            "\nconformal sets: shares in % of cases whose set held what happened, and of sets with so many classes"
+        )?;
+        writeln!(
+            text,
+            "{:<23} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}",
+            "", "asked", "all", "down", "neutral", "up", "none", "one", "two", "three"
+        )?;
+        for sets in &self.sets {
+            for (moved, covered) in [
+                ("in service", sets.in_service),
+                ("as fitted", sets.as_fitted),
+            ] {
+                write!(text, "{:<12} {moved:<10}", sets.name)?;
+                let shares = [sets.asked, covered.all];
+                for share in shares.iter().chain(&covered.classes).chain(&covered.sizes) {
+                    write!(text, " {:>7.1}", share * 100.0)?;
+                }
+                writeln!(text)?;
+            }
+        }
         let signals = &self.confirmed.signals;
         writeln!(
             text,
-            "\nconfirmed signals (both at least {:.0} %): {} = {:.2} % of the cases; {:.1} % right, {:.1} % opposite; \
-             {:+.2} bp before and {:+.2} bp after costs each\n",
-            self.threshold * 100.0,
+            "\nconfirmed signals: {} = {:.2} % of the cases; {:.1} % right, {:.1} % opposite; {:+.2} bp before and {:+.2} bp \
+             after costs each; abstained in {:.1} % of the cases\n",
             signals.signals,
             signals.coverage * 100.0,
             signals.precision * 100.0,
             signals.opposite * 100.0,
             signals.mean_return_bps,
-            signals.mean_net_return_bps
+            signals.mean_net_return_bps,
+            self.confirmed.abstained * 100.0
         )?;
         for verdict in &self.verdicts {
             writeln!(text, "- {verdict}")?;

@@ -5,7 +5,7 @@ use sentiment::{Hub, Installed, KNOWN_MODELS, KnownModel};
 use crate::cli::FetchArguments;
 
 /// `tandem models fetch`: brings a sentiment model to this machine.
-pub(crate) fn fetch(arguments: &FetchArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &FetchArguments) -> anyhow::Result<()> {
     let models_dir = service_kit::sentiment_dir();
     let installed = match &arguments.from {
         Some(folder) => sentiment::import(folder, &arguments.name, &models_dir)?,
@@ -48,7 +48,7 @@ fn download(model: &'static KnownModel, models_dir: &std::path::Path) -> anyhow:
     let style = ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {bytes_per_sec}")
         .context("failed to set up the progress display")?;
     let bar = ProgressBar::no_length().with_style(style);
-    let installed = super::block_on(async {
+    let installed = crate::data::block_on(async {
         let show = |progress: sentiment::Progress| {
             bar.set_message(progress.file);
             if let Some(total) = progress.total {

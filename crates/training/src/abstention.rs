@@ -1,0 +1,175 @@
+//! How a trained network tells when it is sure.
+//!
+//! The calibrated probabilities of the calibration part give the conformal sets, and what came of the same decisions gives
+//! what each class is worth. The correction of the evidence was fitted on the same part; three numbers fitted on thousands of
+//! decisions move a quantile by far less than its own error, so that nothing is gained by a part of its own, for which
+//! sessions would have to be taken from the training.
+//!
+//! A few sessions of one month are not like those of the next, and thresholds that stay as they were fitted miss the coverage
+//! by up to fifty points for a class. So they are where the thresholds start: in service they move with what comes of the
+//! decisions, see [`domain::AdaptiveThresholds`]. What holds in the end is measured on unseen days, by `tandem evaluate` and
+//! by the validator.
+
+use domain::{Class, ModelKind};
+use evaluation::ConformalSets;
+use labels::BarrierSettings;
+use model_registry::AbstentionRecord;
+
+/// What a decision was worth to a buyer who enters at the next bar's open and leaves at the touch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Worth {
+    /// Before costs, a fraction of the price.
+    pub(crate) gross_return: f64,
+    /// The stock's realised volatility at the decision, a fraction of the price.
+    pub(crate) volatility: f64,
+}
+
+/// A decision of the calibration part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Decision {
+    /// What happened.
+    pub(crate) class: Class,
+    pub(crate) worth: Worth,
+    /// What the calibrated network gave each class.
+    pub(crate) probabilities: [f64; 3],
+}
+
+/// Minutes that it may take until what came of a decision is written down, once it is known.
+const MARGIN_MINUTES: u32 = 30;
+/// Minutes from a close to the open after a long weekend, and more.
+const LONGEST_CLOSURE_MINUTES: u32 = 4 * 24 * 60;
+
+/// Minutes after which what came of a decision is known for sure.
+pub(crate) fn delay_minutes(barriers: &BarrierSettings) -> u32 {
+    let horizon = u32::try_from(barriers.horizon).unwrap_or(u32::MAX);
+    let closed = if barriers.within_session {
+        0
+    } else {
+        LONGEST_CLOSURE_MINUTES
+    };
+    horizon.saturating_add(MARGIN_MINUTES + closed)
+}
+
+/// Fits the sets for a coverage between 0 and 1. None, with a warning in the log, where a class has too few decisions.
+pub(crate) fn fit(
+    kind: ModelKind,
+    decisions: &[Decision],
+    coverage: f64,
+    delay_minutes: u32,
+) -> Option<AbstentionRecord> {
+    let truth: Vec<Class> = decisions.iter().map(|decision| decision.class).collect();
+    let said: Vec<[f64; 3]> = decisions
+        .iter()
+        .map(|decision| decision.probabilities)
+        .collect();
+    match ConformalSets::fit(&truth, &said, coverage) {
+        Ok(sets) => Some(AbstentionRecord {
+            coverage,
+            thresholds: sets.thresholds,
+            moves: Class::ALL.map(|class| mean_move(decisions, class)),
+            cases: decisions.len() as u64,
+            delay_minutes,
+        }),
+        Err(error) => {
+            tracing::warn!(
+                model.kind = %kind,
+                error = &error as &dyn std::error::Error,
+                "the {kind} will never confirm a direction: there is too little to tell when it is sure"
+            );
+            None
+        }
+    }
+}
+
+/// Sum of the returns over sum of the volatilities: a stock that stood still before its move does not outweigh the rest,
+/// as it would in a mean of ratios.
+fn mean_move(decisions: &[Decision], class: Class) -> f64 {
+    let own = || decisions.iter().filter(|decision| decision.class == class);
+    let returns: f64 = own().map(|decision| decision.worth.gross_return).sum();
+    let volatilities: f64 = own().map(|decision| decision.worth.volatility).sum();
+    returns / volatilities
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::testing::Random;
+
+    /// Decisions whose classes happen with the probabilities given; a rise earns ten volatilities.
+    fn honest(count: usize, seed: u64) -> Vec<Decision> {
+        let mut random = Random::new(seed);
+        let mut share = || 0.5 + 0.5 * f64::from(random.next(1.0));
+        (0..count)
+            .map(|_| {
+                let parts = [0.05 + share(), 0.05 + share(), 0.05 + share()];
+                let sum: f64 = parts.iter().sum();
+                let probabilities = parts.map(|part| part / sum);
+                let draw = share();
+                let class = match draw {
+                    draw if draw < probabilities[0] => Class::Down,
+                    draw if draw < probabilities[0] + probabilities[1] => Class::Neutral,
+                    _ => Class::Up,
+                };
+                let volatility = 0.0001 + 0.0009 * share();
+                let sign = class.index() as f64 - 1.0;
+                Decision {
+                    class,
+                    worth: Worth {
+                        gross_return: 10.0 * sign * volatility,
+                        volatility,
+                    },
+                    probabilities,
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn unseen_decisions_are_covered_as_asked() {
+        let unseen = honest(60_000, 2);
+        for coverage in [0.7, 0.8, 0.9] {
+            let record = fit(ModelKind::Lstm, &honest(30_000, 1), coverage, 60).unwrap();
+            assert_eq!((record.coverage, record.cases), (coverage, 30_000));
+            for class in Class::ALL {
+                let own: Vec<_> = unseen.iter().filter(|it| it.class == class).collect();
+                let place = class.index();
+                let held = own
+                    .iter()
+                    .filter(|it| it.probabilities[place] >= record.thresholds[place])
+                    .count();
+                let found = held as f64 / own.len() as f64;
+                assert!((found - coverage).abs() < 0.02, "{class}: {found}");
+            }
+            for (found, expected) in record.moves.into_iter().zip([-10.0, 0.0, 10.0]) {
+                assert!((found - expected).abs() < 1e-9, "{:?}", record.moves);
+            }
+        }
+    }
+
+    #[test]
+    fn an_outcome_across_a_weekend_is_waited_for() {
+        let barriers = BarrierSettings::default();
+        assert_eq!(delay_minutes(&barriers), 60);
+        assert_eq!(delay_minutes(&BarrierSettings::closes_only()), 60 + 5_760);
+    }
+
+    #[test]
+    fn a_still_stock_does_not_outweigh_the_rest() {
+        let decision = |gross_return, volatility| Decision {
+            class: Class::Up,
+            worth: Worth {
+                gross_return,
+                volatility,
+            },
+            probabilities: [0.3, 0.3, 0.4],
+        };
+        let decisions = [decision(0.0008, 0.00001), decision(0.0052, 0.00049)];
+        assert!((mean_move(&decisions, Class::Up) - 12.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn too_few_decisions_give_no_sets() {
+        assert_eq!(fit(ModelKind::Lstm, &honest(8, 3), 0.9, 60), None);
+        assert_eq!(fit(ModelKind::Lstm, &[], 0.8, 60), None);
+    }
+}
