@@ -84,7 +84,7 @@ pub use timescale::{
 };
 pub use validation::{
     ValidationPrediction, ValidationReport, ValidationVerdict, count_trials,
-    recent_validation_reports, store_validation_predictions, store_validation_report,
-    validation_predictions, validation_reports_of_run,
+    keep_validation_predictions_of, recent_validation_reports, store_validation_predictions,
+    store_validation_report, validation_predictions, validation_reports_of_run,
 };
 pub use vendor_usage::{requests_spent, spend_request};

@@ -133,6 +133,25 @@ pub async fn validation_predictions(
         .collect()
 }
 
+/// Removes what was stored of all other models: nobody compares those any more. Gives the number of predictions.
+///
+/// # Errors
+/// Nothing is removed when the database is lost.
+pub async fn keep_validation_predictions_of(
+    executor: impl PgExecutor<'_>,
+    models: &[ModelId],
+) -> Result<u64, StorageError> {
+    let models: Vec<String> = models.iter().map(ModelId::to_string).collect();
+    let removed = sqlx::query!(
+        "delete from validation_prediction where model_id <> all($1)",
+        &models,
+    )
+    .execute(executor)
+    .await
+    .map_err(failed("remove validation predictions"))?;
+    Ok(removed.rows_affected())
+}
+
 /// How a comparison ended for the challenger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValidationVerdict {

@@ -1,11 +1,12 @@
-//! What nobody needs any more: data older than the settings keep, models that nothing names, and folders of old nights.
+//! What nobody needs any more: data older than the settings keep, models that nothing names with what they said of unseen
+//! days, and folders of old nights.
 
 use std::{collections::BTreeSet, io, path::Path};
 
 use anyhow::Context;
 use chrono::{Days, NaiveDate};
 use domain::ModelId;
-use model_registry::{ChampionsFile, remove_unneeded};
+use model_registry::{ChampionsFile, list_artifacts, remove_unneeded};
 use storage::RetentionSettings;
 
 use crate::{child::Ended, conduct::Conductor};
@@ -38,14 +39,23 @@ pub(crate) async fn clean_up(night: &Conductor) -> Ended {
             Some(oldest) => clean_nights(&nights, oldest)?,
             None => 0,
         };
-        Ok(format!(
-            "removed {removed_models} models and the folders of {removed_nights} nights"
+        let message =
+            format!("removed {removed_models} models and the folders of {removed_nights} nights");
+        let kept = list_artifacts(&service_kit::models_dir())?;
+        Ok((
+            message,
+            kept.into_iter().map(|kept| kept.model_id).collect(),
         ))
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(message)) => Ended::Done(message),
-        Ok(Err(error)) => Ended::Failed(chain(&error)),
-        Err(error) => Ended::Failed(format!("cleaning up crashed: {error}")),
+    let (message, kept): (String, Vec<ModelId>) = match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => return Ended::Failed(chain(&error)),
+        Err(error) => return Ended::Failed(format!("cleaning up crashed: {error}")),
+    };
+    match storage::keep_validation_predictions_of(&night.pool, &kept).await {
+        Ok(_) => Ended::Done(message),
+        Err(error) if error.is_retryable() => Ended::Passing(chain(&error.into())),
+        Err(error) => Ended::Failed(chain(&error.into())),
     }
 }
 

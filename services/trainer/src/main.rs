@@ -10,7 +10,7 @@ use domain::{Bar, ModelId, ModelKind, Policy, Ticker, Universe};
 use features::Context;
 use labels::BarrierSettings;
 use model_registry::{ChampionsFile, Manifest, artifact_dir, read_artifact};
-use service_kit::{Clock, Shutdown};
+use service_kit::{Clock, Passing, Shutdown};
 use storage::{
     DatabaseSettings, ModelEvent, ModelEventKind, PgPool, PipelineState, StorageError,
     model_events_of, record_model_event, record_step_ticker,
@@ -58,8 +58,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     champions.read()?;
 
     let Some(loaded) = shutdown.run_until_cancelled(load(&arguments, &clock)).await else {
-        tracing::info!("stopped before training began");
-        return Ok(());
+        return stopped("stopped before training began");
     };
     let Loaded {
         pool,
@@ -83,10 +82,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .context("the training crashed")?
     {
         Err(error) if matches!(error.downcast_ref(), Some(TrainingError::Cancelled)) => {
-            tracing::info!(
-                "stopped: the champions are as before, and the next start on the same data goes on from the last pass"
+            return stopped(
+                "stopped: the champions are as before, and the next start on the same data goes on from the last pass",
             );
-            return Ok(());
         }
         trained => trained?,
     };
@@ -101,6 +99,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Err(error) = checkpoints.remove() {
         tracing::warn!(%error, "failed to remove the checkpoints: the next training does");
     }
+    Ok(())
+}
+
+/// A person who stops a training is content; a night's step that somebody stopped is to be tried again.
+fn stopped(message: &str) -> anyhow::Result<()> {
+    if service_kit::run_id().is_some() {
+        return Err(Passing(message.to_owned()).into());
+    }
+    tracing::info!("{message}");
     Ok(())
 }
 

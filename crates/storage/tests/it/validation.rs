@@ -1,8 +1,9 @@
 use domain::{Class, ModelId, ModelKind, Probabilities};
 use storage::{
     ModelEvent, ModelEventKind, PgPool, ValidationPrediction, ValidationReport, ValidationVerdict,
-    count_trials, recent_validation_reports, record_model_event, store_validation_predictions,
-    store_validation_report, validation_predictions, validation_reports_of_run,
+    count_trials, keep_validation_predictions_of, recent_validation_reports, record_model_event,
+    store_validation_predictions, store_validation_report, validation_predictions,
+    validation_reports_of_run,
 };
 
 use crate::{date, ticker, time};
@@ -66,7 +67,16 @@ async fn predictions_of_all_nights_accumulate_and_once_is_enough(pool: PgPool) {
     store_validation_predictions(&pool, &twice, "barriers-1", night)
         .await
         .unwrap();
-    assert_eq!(read(&[&challenger], "barriers-1", from).await, [again]);
+    assert_eq!(
+        read(&[&challenger], "barriers-1", from).await,
+        [again.clone()]
+    );
+
+    // The champion's artifact is gone.
+    let removed = keep_validation_predictions_of(&pool, std::slice::from_ref(&challenger)).await;
+    assert_eq!(removed.unwrap(), 3);
+    let left = read(&[&champion, &challenger], "barriers-1", from).await;
+    assert_eq!(left, [again]);
 
     let mut bad = said("lstm-3", "AAPL", second, 0.5);
     bad.gross_return = f64::NAN;
