@@ -157,7 +157,7 @@ pub async fn keep_validation_predictions_of(
 pub enum ValidationVerdict {
     /// There was no champion that could be used.
     First,
-    /// It was promoted, or would have been in a dry run.
+    /// It is better by more than the margin; of several the one with the largest lower bound is promoted.
     Wins,
     /// It is not better.
     DoesNotWin,

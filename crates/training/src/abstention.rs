@@ -34,8 +34,9 @@ pub(crate) struct Decision {
     pub(crate) probabilities: [f64; 3],
 }
 
-/// Minutes that it may take until what came of a decision is written down, once it is known.
-const MARGIN_MINUTES: u32 = 30;
+/// Minutes that it may take until what came of a decision is written down, once it is known: the drift monitor lets bars
+/// settle for 15 minutes and looks every half hour, at the close after 50 minutes.
+const MARGIN_MINUTES: u32 = 75;
 /// Minutes from a close to the open after a long weekend, and more.
 const LONGEST_CLOSURE_MINUTES: u32 = 4 * 24 * 60;
 
@@ -149,8 +150,8 @@ mod tests {
     #[test]
     fn an_outcome_across_a_weekend_is_waited_for() {
         let barriers = BarrierSettings::default();
-        assert_eq!(delay_minutes(&barriers), 60);
-        assert_eq!(delay_minutes(&BarrierSettings::closes_only()), 60 + 5_760);
+        assert_eq!(delay_minutes(&barriers), 105);
+        assert_eq!(delay_minutes(&BarrierSettings::closes_only()), 105 + 5_760);
     }
 
     #[test]

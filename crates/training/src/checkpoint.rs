@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use domain::ModelKind;
@@ -63,6 +63,7 @@ impl Checkpoints {
             settings,
             FeatureSchema::current().hash(),
             code_version(),
+            build(),
             device,
         );
         let decides = serde_json::to_vec(&decides).map_err(|error| TrainingError::Describe {
@@ -75,6 +76,12 @@ impl Checkpoints {
             fingerprint: checksum(&decides),
         })
     }
+}
+
+/// Size and time of the running program, different with each build: what other code began is not gone on with.
+fn build() -> Option<(u64, SystemTime)> {
+    let program = std::env::current_exe().ok()?.metadata().ok()?;
+    Some((program.len(), program.modified().ok()?))
 }
 
 /// Where one training keeps its state.

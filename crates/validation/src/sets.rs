@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Class, Probabilities};
 use model_registry::{AbstentionRecord, Manifest};
 
@@ -19,7 +19,10 @@ pub fn in_service<'a>(
     for (decision, probabilities) in said {
         let values = probabilities.to_array().map(f64::from);
         let minute = minutes.entry(decision.bar_start).or_default();
-        minute.push((decision.truth, values));
+        let counts_from = decision.bar_start + TimeDelta::minutes(record.delay_minutes.into());
+        if decision.resolved_at <= counts_from {
+            minute.push((decision.truth, values));
+        }
     }
     let mut moving = record.adaptive();
     minutes

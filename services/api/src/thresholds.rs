@@ -20,6 +20,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is older has long been outweighed.
 const MEMORY: TimeDelta = TimeDelta::days(60);
 
+/// What came of a bar is written down within this time, or not at all.
+const LATEST: TimeDelta = TimeDelta::days(1);
+
 /// One query reads so much.
 const CHUNK: TimeDelta = TimeDelta::days(1);
 
@@ -29,9 +32,12 @@ pub(crate) struct Thresholds(BTreeMap<ModelId, Moving>);
 
 #[derive(Clone, Debug)]
 struct Moving {
+    /// As they stand.
     thresholds: AdaptiveThresholds,
-    /// What came of decisions on bars that started before this has been learned, UTC.
-    learned_until: DateTime<Utc>,
+    /// As they stood after the bars that started before `settled_until` (UTC). What came of later ones is read anew each
+    /// time: some of it may be written down late.
+    settled: AdaptiveThresholds,
+    settled_until: DateTime<Utc>,
 }
 
 impl Thresholds {
@@ -104,26 +110,48 @@ async fn learn(
         };
         let mut moving = before.0.remove(model.id()).unwrap_or_else(|| Moving {
             thresholds: record.adaptive(),
-            learned_until: model.manifest().ranges.seen_until().max(now - MEMORY),
+            settled: record.adaptive(),
+            settled_until: model.manifest().ranges.seen_until().max(now - MEMORY),
         });
         let known_until = now - TimeDelta::minutes(i64::from(record.delay_minutes));
-        let settings = model.manifest().label_settings();
-        while moving.learned_until < known_until {
-            let (from, to) = (
-                moving.learned_until,
-                known_until.min(moving.learned_until + CHUNK),
-            );
-            let read = resolved_predictions(pool, Some(model.id()), &settings, from, to);
-            let resolved = tokio::time::timeout(READ_TIMEOUT, read)
-                .await
-                .context("no answer from the database")?
-                .context("the outcomes of predictions cannot be read")?;
-            move_thresholds(&mut moving.thresholds, &resolved);
-            moving.learned_until = to;
-        }
+        let settled_until = (known_until - LATEST).max(moving.settled_until);
+        let from = moving.settled_until;
+        follow(pool, model, &mut moving.settled, from, settled_until).await?;
+        moving.settled_until = settled_until;
+        moving.thresholds = moving.settled.clone();
+        follow(
+            pool,
+            model,
+            &mut moving.thresholds,
+            settled_until,
+            known_until,
+        )
+        .await?;
         after.0.insert(model.id().clone(), moving);
     }
     Ok(after)
+}
+
+/// Moves the thresholds by what came of a model's decisions on the bars that started in this stretch (UTC).
+async fn follow(
+    pool: &PgPool,
+    model: &Model,
+    thresholds: &mut AdaptiveThresholds,
+    mut from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let settings = model.manifest().label_settings();
+    while from < until {
+        let to = until.min(from + CHUNK);
+        let read = resolved_predictions(pool, Some(model.id()), &settings, from, to);
+        let resolved = tokio::time::timeout(READ_TIMEOUT, read)
+            .await
+            .context("no answer from the database")?
+            .context("the outcomes of predictions cannot be read")?;
+        move_thresholds(thresholds, &resolved);
+        from = to;
+    }
+    Ok(())
 }
 
 /// `resolved` are one model's, by time.
@@ -208,9 +236,11 @@ mod tests {
             champions.transformer.manifest().abstention
         );
 
-        // Neither looking again nor starting anew changes what follows from the same outcomes.
+        // Neither looking again, nor after the outcomes are settled, nor starting anew changes what follows from them.
         let again = look(late, minute(90)).await.unwrap();
         assert_eq!(again.of(lstm, minute(90)), Some(moved));
+        let settled = look(again, minute(3_000)).await.unwrap();
+        assert_eq!(settled.of(lstm, minute(3_000)), Some(moved));
         let anew = look(Thresholds::default(), minute(90)).await.unwrap();
         assert_eq!(anew.of(lstm, minute(90)), Some(moved));
     }

@@ -52,6 +52,10 @@ pub(crate) async fn clean_up(night: &Conductor) -> Ended {
         Ok(Err(error)) => return Ended::Failed(chain(&error)),
         Err(error) => return Ended::Failed(format!("cleaning up crashed: {error}")),
     };
+    if kept.is_empty() {
+        // More likely a folder that is not there than a system without models.
+        return Ended::Done(message);
+    }
     match storage::keep_validation_predictions_of(&night.pool, &kept).await {
         Ok(_) => Ended::Done(message),
         Err(error) if error.is_retryable() => Ended::Passing(chain(&error.into())),

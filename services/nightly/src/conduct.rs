@@ -132,7 +132,13 @@ impl Conductor {
             PipelineState::Pending | PipelineState::Running => Ending::Unfinished,
         };
         self.finish(&run, state).await?;
-        tracing::info!(run = run.run_id, %state, "the night of {} ended: {state}", run.night);
+        tracing::info!(
+            run = run.run_id,
+            %state,
+            "the night of {} ended: {state}, see {}",
+            run.night,
+            self.folder().display()
+        );
         if let Err(error) = lock.release().await {
             tracing::debug!(%error, "the lock of the night went with its connection");
         }

@@ -13,11 +13,12 @@ use crate::{cli::NightlyArguments, system::System, up::sibling};
 pub(crate) fn run(arguments: &NightlyArguments) -> anyhow::Result<()> {
     let mut command = Command::new(sibling("nightly")?.as_path());
     command.args(&arguments.options);
+    let only_looks = arguments.options.iter().any(|option| option == "--list");
     match System::chosen(&arguments.system)? {
         Some(system) => {
             let folder = system.folder().display();
             if !system.is_running()? {
-                if system.variable("TANDEM_VENDOR_ADDRESS").is_some() {
+                if !only_looks && system.variable("TANDEM_VENDOR_ADDRESS").is_some() {
                     bail!(
                         "the market in {folder} does not run, and its vendors are simulated: start it first (./scripts/run)"
                     );

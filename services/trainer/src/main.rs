@@ -290,7 +290,9 @@ async fn hand_over(
     at: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let (kind, model_id) = (manifest.kind, &manifest.model_id);
-    let reason = match champions.read()?.of(kind) {
+    let found = champions.read()?;
+    let found = found.of(kind);
+    let reason = match found {
         None => Some("first model of its kind".to_owned()),
         // By a process that was killed before it could tell.
         Some(record) if record.champion == *model_id => {
@@ -301,11 +303,21 @@ async fn hand_over(
         }
         Some(_) => None,
     };
-    if let Some(reason) = &reason {
-        champions.promote(kind, model_id.clone(), at, reason)?;
-        tracing::info!(model.id = %model_id, "{model_id} is the champion: {reason}");
-    } else {
-        tracing::info!(model.id = %model_id, "{model_id} is a challenger: the champion stays until the validator decides");
+    let before = found.map(|record| &record.champion);
+    let reason = match reason {
+        // Somebody may have put another one in meanwhile: then this one waits.
+        Some(reason) => (before == Some(model_id)
+            || champions.promote_in_place_of(before, kind, model_id.clone(), at, &reason)?)
+        .then_some(reason),
+        None => None,
+    };
+    match &reason {
+        Some(reason) => {
+            tracing::info!(model.id = %model_id, "{model_id} is the champion: {reason}");
+        }
+        None => {
+            tracing::info!(model.id = %model_id, "{model_id} is a challenger: the champion stays until the validator decides");
+        }
     }
     let mut events = vec![(ModelEventKind::Trained, "trained".to_owned())];
     if let Some(reason) = reason {

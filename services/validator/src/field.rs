@@ -82,9 +82,12 @@ impl Field {
     ) -> anyhow::Result<Self> {
         let champions = places.champions.read()?;
         let record = champions.of(kind);
-        let (champion, previous) = record.map_or_else(Default::default, |record| {
-            night.found(record, calendar::nyse())
-        });
+        let (champion, previous) = match (record, wanted) {
+            (None, _) => (None, Vec::new()),
+            (Some(record), Wanted::Newest(_)) => night.found(record),
+            // Who asks for one model wants to know how it does beside the champion in service.
+            (Some(record), _) => (Some(record.champion.clone()), record.previous.clone()),
+        };
         let load = |model_id: &ModelId| load(places, kind, model_id);
         let champion = match champion {
             None => Incumbent::None,

@@ -153,7 +153,10 @@ impl<'a> Bench<'a> {
         let (champion_said, asked) =
             said(self.pool, &self.past, &labelled, champion, from, self.night).await?;
         findings.asked.extend(asked);
-        let other = match other {
+        // One that foresees other labels confirms nothing of these.
+        let label_settings = champion.manifest().label_settings();
+        let alike = |it: &&Arc<Model>| it.manifest().label_settings() == label_settings;
+        let other = match other.filter(alike) {
             None => None,
             Some(model) => {
                 // It may have seen more than the two: what it says of that proves nothing.
@@ -382,7 +385,7 @@ impl Pair {
     fn signals_remark(&self, cases: &[usize]) -> Option<String> {
         let Some(other) = &self.other else {
             return Some(
-                "no signal could be confirmed: the other kind has no champion that can be used."
+                "no signal could be confirmed: the other kind has no champion that can be used and foresees the same labels."
                     .to_owned(),
             );
         };

@@ -28,7 +28,6 @@ pub use settings::ValidationSettings;
 
 use field::{Field, Incumbent, Wanted};
 use judge::{Bench, Findings, Judged, without_champion};
-use night::SIGNATURE;
 use past::Past;
 
 /// Newest reports that are looked through for one that is stored already.
@@ -97,7 +96,7 @@ impl Validator {
         let (kinds, labels) = self.judge(fields, night).await?;
 
         let mut report = report(&kinds, labels, night, wishes);
-        let promotions: Vec<Promotion> = promotions(&kinds, &report.summary);
+        let promotions: Vec<Promotion> = promotions(&kinds, &report.summary, night);
         let verdicts = report.kinds.len();
         let decided = sentences(&kinds, &promotions, wishes.dry_run);
         report.summary.splice(verdicts..verdicts, decided);
@@ -285,7 +284,7 @@ fn report(
 
 /// Who takes a champion's place: of several winners of a kind the one with the largest lower bound, and whoever comes to an
 /// empty place. `statements` begin with a sentence for each challenger.
-fn promotions(kinds: &[Kind], statements: &[String]) -> Vec<Promotion> {
+fn promotions(kinds: &[Kind], statements: &[String], night: &Night) -> Vec<Promotion> {
     let mut statements = statements.iter();
     let mut promotions = Vec::new();
     for Kind { field, findings } in kinds {
@@ -301,7 +300,7 @@ fn promotions(kinds: &[Kind], statements: &[String]) -> Vec<Promotion> {
             kind: field.kind,
             from: field.champion.id().cloned(),
             to: judged.report.challenger.id.clone(),
-            why: format!("{SIGNATURE}{statement}"),
+            why: format!("{}{statement}", night.signature()),
         }));
     }
     promotions

@@ -7,9 +7,12 @@ use chrono::NaiveDate;
 use clap::Parser;
 use domain::{ModelId, ModelKind, Policy, Universe};
 use model_registry::ChampionsFile;
-use service_kit::{Clock, Shutdown};
+use service_kit::{Clock, Passing, Shutdown};
 use storage::StorageError;
 use validator::{Night, Places, ValidationSettings, Validator, Wishes};
+
+/// What is said when a person stops it.
+const STOPPED: &str = "stopped: calling again goes on with what is stored";
 
 /// Compares the champions with those who want their place, and promotes who is proved better.
 #[derive(Parser)]
@@ -68,8 +71,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .await
     {
         Some(ended) => ended.map(|_| ()),
+        // A night's step that somebody stopped is to be tried again.
+        None if run_id.is_some() => Err(Passing(STOPPED.to_owned()).into()),
         None => {
-            tracing::info!("stopped: calling again goes on with what is stored");
+            tracing::info!("{STOPPED}");
             Ok(())
         }
     }

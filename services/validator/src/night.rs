@@ -8,10 +8,6 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::ModelId;
 use model_registry::{Change, KindRecord};
 
-/// How the reason of every change begins that the validator makes: a second validation of a night knows by it what the
-/// first one did.
-pub(crate) const SIGNATURE: &str = "validator: ";
-
 /// A night's validation.
 #[derive(Clone, Copy, Debug)]
 pub struct Night {
@@ -61,24 +57,23 @@ impl Night {
         nights.join(self.session.date.to_string())
     }
 
+    /// How the reason of every change begins that this night's validation makes: a second one knows by it what the first
+    /// one did.
+    pub(crate) fn signature(&self) -> String {
+        format!("validator (night of {}): ", self.session.date)
+    }
+
     /// The change that this night's validation made, if it has been here before and nobody has changed the champion since.
-    fn own_change<'a>(&self, record: &'a KindRecord, calendar: &Calendar) -> Option<&'a Change> {
-        let next = calendar.next_open(self.session.open)?;
-        record.changes.first().filter(|change| {
-            change.why.starts_with(SIGNATURE)
-                && (self.session.close..next.close).contains(&change.at)
-        })
+    pub(crate) fn own_change<'a>(&self, record: &'a KindRecord) -> Option<&'a Change> {
+        let newest = record.changes.first();
+        newest.filter(|change| change.why.starts_with(&self.signature()))
     }
 
     /// The champion and the earlier ones as the night found them: what its own validation has changed is left out, so that
     /// a second validation compares what the first one did and comes to the same.
-    pub(crate) fn found(
-        &self,
-        record: &KindRecord,
-        calendar: &Calendar,
-    ) -> (Option<ModelId>, Vec<ModelId>) {
+    pub(crate) fn found(&self, record: &KindRecord) -> (Option<ModelId>, Vec<ModelId>) {
         let mut previous = record.previous.clone();
-        let champion = match self.own_change(record, calendar) {
+        let champion = match self.own_change(record) {
             None => Some(record.champion.clone()),
             Some(change) => {
                 previous.retain(|model_id| Some(model_id) != change.from.as_ref());
@@ -125,8 +120,8 @@ mod tests {
 
     #[test]
     fn what_the_night_has_done_itself_is_taken_back_in_thought() {
-        let change = |time: &str, why: &str| Change {
-            at: at(time),
+        let change = |why: &str| Change {
+            at: at("2018-03-29T05:29:00Z"),
             why: why.to_owned(),
             from: Some(id("old")),
             to: id("new"),
@@ -138,21 +133,18 @@ mod tests {
                 changes: vec![change],
             };
             let night = night("2018-03-27T05:30:00Z", None).unwrap();
-            night.found(&record, calendar::nyse())
+            night.found(&record)
         };
         let before = (Some(id("old")), vec![id("older")]);
         let after = (Some(id("new")), vec![id("old"), id("older")]);
         assert_eq!(
-            found(change("2018-03-27T05:29:00Z", "validator: it is better")),
+            found(change("validator (night of 2018-03-26): it is better")),
             before
         );
         assert_eq!(
-            found(change("2018-03-26T05:29:00Z", "validator: it is better")),
+            found(change("validator (night of 2018-03-23): it is better")),
             after
         );
-        assert_eq!(
-            found(change("2018-03-27T05:29:00Z", "rolled back: worse")),
-            after
-        );
+        assert_eq!(found(change("rolled back: worse")), after);
     }
 }

@@ -1,7 +1,7 @@
 //! A challenger becomes champion.
 
 use anyhow::Context as _;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::{ModelId, ModelKind};
 use model_registry::{ChampionsFile, Change};
 use service_kit::Passing;
@@ -30,9 +30,9 @@ pub(crate) async fn promote(
     promotion: &Promotion,
     night: &Night,
 ) -> anyhow::Result<()> {
-    let (file, due, at) = (champions.clone(), promotion.clone(), night.as_of);
+    let (file, due, night) = (champions.clone(), promotion.clone(), *night);
     // Waits for other writers of the file.
-    let change = tokio::task::spawn_blocking(move || put(&file, &due, at))
+    let change = tokio::task::spawn_blocking(move || put(&file, &due, &night))
         .await
         .context("promoting panicked")?
         .with_context(|| format!("failed to promote {}", promotion.to))?;
@@ -51,11 +51,17 @@ pub(crate) async fn promote(
 }
 
 /// Changes the file, and gives the change that made the model champion.
-fn put(file: &ChampionsFile, due: &Promotion, at: DateTime<Utc>) -> anyhow::Result<Change> {
+fn put(file: &ChampionsFile, due: &Promotion, night: &Night) -> anyhow::Result<Change> {
     let record = || -> anyhow::Result<_> { Ok(file.read()?.of(due.kind).cloned()) };
-    let is_done = record()?.is_some_and(|record| record.champion == due.to);
-    let (from, to) = (due.from.as_ref(), due.to.clone());
-    if !is_done && !file.promote_in_place_of(from, due.kind, to, at, &due.why)? {
+    let found = record()?;
+    let is_done = found
+        .as_ref()
+        .is_some_and(|record| record.champion == due.to);
+    // A model that came since this night's first validation may be better than whom that one promoted.
+    let own = found.as_ref().and_then(|record| night.own_change(record));
+    let from = own.map(|change| &change.to).or(due.from.as_ref());
+    let to = due.to.clone();
+    if !is_done && !file.promote_in_place_of(from, due.kind, to, night.as_of, &due.why)? {
         return Err(Passing(format!(
             "the {} champion was changed while its challengers were compared: validate again",
             due.kind

@@ -124,13 +124,26 @@ fn title_letters(title: &str, publisher: Option<&str>) -> String {
             !publisher.is_empty() && without_article(&words(end)) == without_article(&publisher)
         })
         .map_or(title, |(headline, _)| headline);
-    let letters = words(cut).replace(' ', "");
+    let letters = joined(&words(cut));
     // Something like "???" has no letters and is still a headline.
     if letters.is_empty() {
         title.trim().to_lowercase()
     } else {
         letters
     }
+}
+
+/// Without the spaces, but for those between two digits: "1-2 %" is not "12 %".
+fn joined(words: &str) -> String {
+    let mut joined = String::with_capacity(words.len());
+    for word in words.split(' ') {
+        let is_digit = |character: char| character.is_ascii_digit();
+        if joined.ends_with(is_digit) && word.starts_with(is_digit) {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    joined
 }
 
 /// Its words without case, accents, punctuation and entities, a space between two. The point of a number stays.
@@ -235,6 +248,10 @@ mod tests {
         assert_eq!(title_letters("???", None), "???");
         let chips = title_letters("U.S. chip-makers rally", None);
         assert_eq!(title_letters("US chipmakers rally", None), chips);
+        assert_ne!(
+            title_letters("Dow falls 1-2%", None),
+            title_letters("Dow falls 12%", None)
+        );
     }
 
     #[test]

@@ -155,10 +155,10 @@ async fn what_died_before_it_said_so_is_finished(pool: PgPool) {
     world.promote(Lstm, &old, world.close(7)).await;
     let night = world.night(0);
     // The file is changed and the event is missing.
-    let why = "validator: it was better";
+    let why = format!("validator (night of {}): it was better", night.session.date);
     let champions = &world.places.champions;
     champions
-        .promote(Lstm, new.clone(), night.as_of, why)
+        .promote(Lstm, new.clone(), night.as_of, &why)
         .unwrap();
     let file = world.champions_file();
     world.validate(&night).await;
@@ -166,7 +166,7 @@ async fn what_died_before_it_said_so_is_finished(pool: PgPool) {
     let events = world.promotions(&new).await;
     assert_eq!(events.len(), 1);
     assert_eq!(
-        (events[0].reason.as_str(), &events[0].previous_model_id),
-        (why, &Some(old))
+        (&events[0].reason, &events[0].previous_model_id),
+        (&why, &Some(old))
     );
 }

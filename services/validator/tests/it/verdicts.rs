@@ -32,7 +32,10 @@ async fn a_better_challenger_becomes_champion_and_the_other_kind_is_left_alone(p
     );
     let why = &record.changes[0].why;
     assert!(
-        why.starts_with("validator: LSTM: the challenger wins. Its log loss is lower by 0."),
+        why.starts_with(&format!(
+            "validator (night of {}): LSTM: the challenger wins. Its log loss is lower by 0.",
+            night.session.date
+        )),
         "{why}"
     );
     assert_eq!(world.record(Transformer).champion, other);

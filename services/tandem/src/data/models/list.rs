@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Known, Registry, Role, log_losses, minute, seen_until};
+use super::{Known, Registry, Role, log_losses, minute};
 use crate::cli::ListArguments;
 
 const HEADING: [&str; 8] = [
@@ -52,7 +52,7 @@ pub(super) fn as_json(model: &Known) -> serde_json::Value {
         "role": role,
         "place": place,
         "problem": model.problem,
-        "trained_until": manifest.map(seen_until),
+        "trained_until": manifest.map(|manifest| manifest.ranges.seen_until()),
         "early_stopping_log_loss": losses.map(|(own, _)| own),
         "prior_log_loss": losses.map(|(_, prior)| prior),
         "size_bytes": model.size_bytes,
@@ -91,7 +91,9 @@ fn row(model: &Known) -> ([String; 8], &str) {
         model.model_id.to_string(),
         manifest.map_or_else(dash, |manifest| minute(manifest.created_at).to_string()),
         model.role.to_string(),
-        manifest.map_or_else(dash, |manifest| minute(seen_until(manifest)).to_string()),
+        manifest.map_or_else(dash, |manifest| {
+            minute(manifest.ranges.seen_until()).to_string()
+        }),
         losses.map_or_else(dash, |(own, _)| format!("{own:.4}")),
         losses.map_or_else(dash, |(_, prior)| format!("{prior:.4}")),
         format!("{} kB", model.size_bytes.div_ceil(1_000)),

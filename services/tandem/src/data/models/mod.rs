@@ -241,15 +241,6 @@ fn log_losses(manifest: &Manifest) -> Option<(f64, f64)> {
     Some((figure("log_loss")?, figure("prior_log_loss")?))
 }
 
-/// The end of everything that had a say in a model, its labels' horizons included, UTC.
-fn seen_until(manifest: &Manifest) -> DateTime<Utc> {
-    let ranges = &manifest.ranges;
-    let fitted = ranges.training.end.max(ranges.early_stopping.end);
-    ranges
-        .calibration
-        .map_or(fitted, |range| range.end.max(fitted))
-}
-
 /// Reads an artifact with all its checksums.
 fn read(folder: &Path) -> anyhow::Result<Manifest> {
     let manifest = read_artifact(folder)?.manifest;
