@@ -197,8 +197,12 @@ async fn late_and_revised_bars_give_what_a_fold_over_the_history_gives(pool: PgP
         .await;
     let (mut socket, _) = service.socket().await;
 
-    commit(&pool, "AAPL", &bars[late..=late]).await;
-    commit(&pool, "AAPL", &bars[known..=known]).await;
+    // In one commit: the notice of a second one could let a pass read the next bar before the revision is announced.
+    commit_all(
+        &pool,
+        &[("AAPL", &bars[late..=late]), ("AAPL", &bars[known..=known])],
+    )
+    .await;
     let analysis = socket.next_of("analysis", "AAPL").await;
     assert_says(
         &analysis,
