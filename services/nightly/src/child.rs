@@ -9,6 +9,8 @@ use std::{
 };
 
 use anyhow::Context;
+use mlflow::MlflowError;
+use storage::StorageError;
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep, timeout},
@@ -43,6 +45,22 @@ pub(crate) enum Ended {
     Failed(String),
     /// This program was asked to end.
     Interrupted,
+}
+
+impl From<anyhow::Error> for Ended {
+    /// A database or a server that may be back lets the step be tried again.
+    fn from(error: anyhow::Error) -> Self {
+        let may_pass = error.chain().any(|cause| {
+            let server = cause.downcast_ref().is_some_and(MlflowError::is_retryable);
+            server || cause.downcast_ref().is_some_and(StorageError::is_retryable)
+        });
+        let message = format!("{error:#}");
+        if may_pass {
+            Self::Passing(message)
+        } else {
+            Self::Failed(message)
+        }
+    }
 }
 
 /// Runs a program to its end; what it says goes to its log.

@@ -13,27 +13,21 @@ use crate::{child::Ended, conduct::Conductor};
 
 /// Cleans up. The champions with their history, the models of stored predictions and the newest challengers stay.
 pub(crate) async fn clean_up(night: &Conductor) -> Ended {
-    let retention: RetentionSettings = match service_kit::load_settings("retention") {
-        Ok(settings) => settings,
-        Err(error) => return Ended::Failed(chain(&error.into())),
-    };
-    match storage::apply_retention(&night.pool, &retention, night.clock.now()).await {
-        Ok(()) => (),
-        Err(error) if error.is_retryable() => return Ended::Passing(chain(&error.into())),
-        Err(error) => return Ended::Failed(chain(&error.into())),
-    }
-    let models = match storage::models_of_predictions(&night.pool).await {
-        Ok(models) => models,
-        Err(error) if error.is_retryable() => return Ended::Passing(chain(&error.into())),
-        Err(error) => return Ended::Failed(chain(&error.into())),
-    };
+    remove(night).await.map_or_else(Ended::from, Ended::Done)
+}
+
+/// What was removed, in words.
+async fn remove(night: &Conductor) -> anyhow::Result<String> {
+    let retention: RetentionSettings = service_kit::load_settings("retention")?;
+    storage::apply_retention(&night.pool, &retention, night.clock.now()).await?;
+    let models = storage::models_of_predictions(&night.pool).await?;
     let spare = night.settings.spare_models;
     let nights = night.nights.clone();
     let oldest = night
         .session
         .date
         .checked_sub_days(Days::new(night.settings.keep_nights_days.into()));
-    let work = move || {
+    let work = move || -> anyhow::Result<(String, Vec<ModelId>)> {
         let removed_models = clean_models(models.into_iter().collect(), spare)?;
         let removed_nights = match oldest {
             Some(oldest) => clean_nights(&nights, oldest)?,
@@ -41,26 +35,17 @@ pub(crate) async fn clean_up(night: &Conductor) -> Ended {
         };
         let message =
             format!("removed {removed_models} models and the folders of {removed_nights} nights");
-        let kept = list_artifacts(&service_kit::models_dir())?;
-        Ok((
-            message,
-            kept.into_iter().map(|kept| kept.model_id).collect(),
-        ))
+        let kept = list_artifacts(&service_kit::models_dir())?.into_iter();
+        Ok((message, kept.map(|kept| kept.model_id).collect()))
     };
-    let (message, kept): (String, Vec<ModelId>) = match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(error)) => return Ended::Failed(chain(&error)),
-        Err(error) => return Ended::Failed(format!("cleaning up crashed: {error}")),
-    };
-    if kept.is_empty() {
-        // More likely a folder that is not there than a system without models.
-        return Ended::Done(message);
+    let (message, kept) = tokio::task::spawn_blocking(work)
+        .await
+        .context("cleaning up crashed")??;
+    // Without a model the folder is more likely not there than empty.
+    if !kept.is_empty() {
+        storage::keep_validation_predictions_of(&night.pool, &kept).await?;
     }
-    match storage::keep_validation_predictions_of(&night.pool, &kept).await {
-        Ok(_) => Ended::Done(message),
-        Err(error) if error.is_retryable() => Ended::Passing(chain(&error.into())),
-        Err(error) => Ended::Failed(chain(&error.into())),
-    }
+    Ok(message)
 }
 
 fn clean_models(named: BTreeSet<ModelId>, spare: usize) -> anyhow::Result<usize> {
@@ -94,10 +79,6 @@ fn clean_nights(nights: &Path, oldest: NaiveDate) -> anyhow::Result<usize> {
         }
     }
     Ok(removed)
-}
-
-fn chain(error: &anyhow::Error) -> String {
-    format!("{error:#}")
 }
 
 #[cfg(test)]

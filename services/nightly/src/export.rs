@@ -1,9 +1,8 @@
 //! The models, shown to an MLflow server.
 
 use anyhow::Context;
-use mlflow::{Mlflow, MlflowError, MlflowSettings};
+use mlflow::{Mlflow, MlflowSettings};
 use model_registry::ChampionsFile;
-use storage::StorageError;
 
 use crate::{child::Ended, conduct::Conductor, steps::Step};
 
@@ -14,7 +13,7 @@ const REPORTS: u32 = 1_000;
 pub(crate) async fn export(night: &Conductor) -> Ended {
     let limit = night.settings.timeout(Step::Mlflow);
     tokio::select! {
-        ended = to_server(night) => ended.unwrap_or_else(|error| judge(&error)),
+        ended = to_server(night) => ended.unwrap_or_else(Ended::from),
         () = night.token.cancelled() => Ended::Interrupted,
         () = tokio::time::sleep(limit) => {
             Ended::Passing(format!("took longer than {} s", limit.as_secs()))
@@ -36,17 +35,4 @@ async fn to_server(night: &Conductor) -> anyhow::Result<Ended> {
         .await
         .context("failed to export the models")?;
     Ok(Ended::Done(exported.to_string()))
-}
-
-fn judge(error: &anyhow::Error) -> Ended {
-    let may_pass = error.chain().any(|cause| {
-        let server = cause.downcast_ref().is_some_and(MlflowError::is_retryable);
-        server || cause.downcast_ref().is_some_and(StorageError::is_retryable)
-    });
-    let message = format!("{error:#}");
-    if may_pass {
-        Ended::Passing(message)
-    } else {
-        Ended::Failed(message)
-    }
 }
