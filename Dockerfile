@@ -14,7 +14,7 @@ ARG TANDEM_COMMIT=
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --workspace --bins --locked \
     && mkdir /out \
-    && for program in api corporate-actions drift-monitor macro-ingestor news-ingestor nightly price-ingestor tandem trainer validator; do cp "target/debug/$program" /out/; done \
+    && for program in api corporate-actions drift-monitor macro-ingestor news-ingestor nightly price-ingestor tandem tandem-research trainer validator; do cp "target/debug/$program" /out/; done \
     && strip /out/*
 
 FROM node:22-bookworm-slim AS frontend

@@ -74,8 +74,13 @@ describe.skipIf(missing !== null)('dashboard', () => {
     const source = await page.getByTestId('source').getAttribute('data-source')
     const expected = { live: 'Live market', simulated: 'Simulated market', replay: 'Replay' }[source ?? '']
     expect(label.startsWith(expected ?? 'unknown source')).toBe(true)
-    // Only the live market may pass for one.
-    if (source !== 'live') await expect.poll(() => page.title()).toContain(expected)
+    // Only the live market may pass for one, and nobody needs a pointer to learn what another is.
+    if (source !== 'live') {
+      await expect.poll(() => page.title()).toContain(expected)
+      const note = page.getByTestId('source-note')
+      expect(await note.textContent()).toMatch(source === 'simulated' ? /an effect is planted/ : /^Recorded/)
+      expect((await note.boundingBox())?.y).toBeLessThan(200)
+    }
     expect(await page.getByTestId('market').textContent()).toMatch(/Market (open|closed)/)
     expect(await page.getByTestId('connection').textContent()).toContain('Connected')
   })
@@ -271,6 +276,45 @@ describe.skipIf(missing !== null)('dashboard', () => {
     reachable = true
     await expect.poll(() => connection.textContent(), { timeout: 30_000 }).toContain('Connected')
     await other.getByTestId('lost').waitFor({ state: 'detached' })
+    await other.context().close()
+  })
+
+  it('follows what a first start still compiles', async () => {
+    const other = await open()
+    let client: WebSocketRoute | undefined
+    let seq = 0
+    let status: object = {}
+    await other.routeWebSocket(/\/ws$/, (socket) => {
+      client = socket
+      socket.connectToServer().onMessage((text) => {
+        const message = JSON.parse(text.toString()) as { type: string; seq: number; status: object }
+        // Only what is told below changes the status from here on.
+        if (message.type !== 'snapshot') return
+        ;({ seq, status } = message)
+        socket.send(text)
+      })
+    })
+    const tell = (setup: object | null) => {
+      seq += 1
+      client?.send(JSON.stringify({ type: 'status', seq, status: { ...status, setup } }))
+    }
+    await other.goto(URL_OF_DASHBOARD)
+    await expect.poll(() => other.getByTestId('price').count(), { timeout: 20_000 }).toBe(TICKERS)
+    const notice = other.getByTestId('setup')
+    const building = { state: 'building', done: 312, of: 620, message: 'Still compiling: 312 of 620.' }
+    tell(building)
+    await expect.poll(() => notice.textContent()).toContain('312 of 620')
+    expect(await notice.getByRole('progressbar').evaluate((bar: HTMLProgressElement) => bar.position)).toBeCloseTo(0.503)
+    tell({ ...building, done: 400, message: 'Still compiling: 400 of 620.' })
+    await expect.poll(() => notice.textContent()).toContain('400 of 620')
+    await notice.getByRole('button', { name: 'Hide' }).click()
+    await notice.waitFor({ state: 'detached' })
+    // A failure is told to those as well who hid the progress.
+    tell({ ...building, state: 'failed', message: 'Compiling failed: run ./scripts/run again.' })
+    await expect.poll(() => notice.textContent()).toContain('./scripts/run')
+    expect(await notice.getAttribute('role')).toBe('alert')
+    tell(null)
+    await notice.waitFor({ state: 'detached' })
     await other.context().close()
   })
 

@@ -71,13 +71,14 @@ impl fmt::Display for CleaningReport {
 }
 
 /// Gathers rows into a [`BarFile`].
-#[derive(Default)]
-pub(crate) struct Collector {
+#[derive(Debug, Default)]
+pub struct Collector {
     indexes: HashMap<String, usize>,
     series: Vec<Series>,
     report: CleaningReport,
 }
 
+#[derive(Debug)]
 struct Series {
     ticker: Ticker,
     bars: Vec<Bar>,
@@ -85,12 +86,15 @@ struct Series {
 }
 
 /// Where a ticker's bars are gathered.
-#[derive(Clone, Copy)]
-pub(crate) struct SeriesIndex(usize);
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesIndex(usize);
 
 impl Collector {
     /// Finds the ticker's place, or makes one.
-    pub(crate) fn series(&mut self, text: &str) -> Result<SeriesIndex, domain::InvalidTicker> {
+    ///
+    /// # Errors
+    /// When the text is no ticker.
+    pub fn series(&mut self, text: &str) -> Result<SeriesIndex, domain::InvalidTicker> {
         if let Some(&index) = self.indexes.get(text) {
             return Ok(SeriesIndex(index));
         }
@@ -113,7 +117,7 @@ impl Collector {
     }
 
     /// Adds a row.
-    pub(crate) fn accept(&mut self, SeriesIndex(index): SeriesIndex, bar: Bar) {
+    pub fn accept(&mut self, SeriesIndex(index): SeriesIndex, bar: Bar) {
         self.report.rows += 1;
         let Some(series) = self.series.get_mut(index) else {
             return;
@@ -127,13 +131,13 @@ impl Collector {
     }
 
     /// Notes a row that is no bar.
-    pub(crate) fn reject(&mut self, row: u64, reason: String) {
+    pub fn reject(&mut self, row: u64, reason: String) {
         self.report.rows += 1;
         self.report.rejected.push(RejectedRow { row, reason });
     }
 
     /// Sorts and removes repetitions.
-    pub(crate) fn finish(mut self) -> BarFile {
+    pub fn finish(mut self) -> BarFile {
         let mut bars = BTreeMap::new();
         for mut series in self.series {
             if !series.bars.is_sorted_by_key(|bar| bar.start) {

@@ -1,8 +1,6 @@
 use std::{fmt, io, path::PathBuf};
 
-use polars::error::PolarsError;
-
-/// A file of bars cannot be read, or a table not written. Every message names the file and what to do.
+/// A file of bars cannot be read. Every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BarFileError {
     /// There is no such file.
@@ -77,39 +75,11 @@ pub enum BarFileError {
         /// Its line; the header is line 1.
         line: u64,
     },
-    /// The Parquet file is damaged or uses something unknown.
-    #[error("failed to read {} as Parquet", path.display())]
+    /// Parquet is read by the research commands only.
+    #[error("{0} is Parquet, which is not read here: `tandem bars --bars {0} --out BARS.csv.gz` writes it as CSV", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
-        /// The reader's reason.
-        source: PolarsError,
-    },
-    /// The table's columns differ in length.
-    #[error("column {column} has {found} rows, but the first column has {expected}")]
-    UnequalColumns {
-        /// The column.
-        column: String,
-        /// Its length.
-        found: usize,
-        /// The first column's length.
-        expected: usize,
-    },
-    /// The table cannot be assembled.
-    #[error("failed to assemble the table for {}", path.display())]
-    Table {
-        /// Where it was to go.
-        path: PathBuf,
-        /// The reason.
-        source: PolarsError,
-    },
-    /// The table cannot be written.
-    #[error("failed to write {}", path.display())]
-    Write {
-        /// Where it was to go.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
     },
 }
 

@@ -4,14 +4,21 @@ use crate::BarFileError;
 
 /// How a file is laid out, told by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// Comma-separated text.
     Csv,
+    /// The same, compressed by gzip.
     CsvGzip,
+    /// Apache Parquet.
     Parquet,
 }
 
 impl Format {
-    pub(crate) fn of(path: &Path) -> Result<Self, BarFileError> {
+    /// Tells the format by the name's ending.
+    ///
+    /// # Errors
+    /// [`BarFileError::UnknownFormat`] for another ending.
+    pub fn of(path: &Path) -> Result<Self, BarFileError> {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().to_ascii_lowercase());

@@ -4,9 +4,11 @@ mod clean;
 mod error;
 mod format;
 mod read;
-mod write;
 
-pub use clean::{BarFile, CleaningReport, RejectedRow};
+pub use clean::{BarFile, CleaningReport, Collector, RejectedRow, SeriesIndex};
 pub use error::BarFileError;
-pub use read::read_bars;
-pub use write::{Column, Values, write_table};
+pub use format::Format;
+pub use read::{
+    COLUMNS, EXPECTED_NUMBER, EXPECTED_TICKER, EXPECTED_TIME, PRICES_AND_VOLUME, locate, open,
+    parse_time, read_bars,
+};

@@ -8,34 +8,30 @@ use chrono::{DateTime, Utc};
 use csv::{ErrorKind, StringRecord};
 use domain::Bar;
 use flate2::read::MultiGzDecoder;
-use polars::prelude::{Column, DataFrame, DataType, ParquetReader, SerReader, TimeUnit};
 
 use crate::{BarFile, BarFileError, clean::Collector, format::Format};
 
-const COLUMNS: [&str; 7] = ["ticker", "ts", "open", "high", "low", "close", "volume"];
-const PRICES_AND_VOLUME: [&str; 5] = ["open", "high", "low", "close", "volume"];
+/// The columns of a file of bars.
+pub const COLUMNS: [&str; 7] = ["ticker", "ts", "open", "high", "low", "close", "volume"];
+/// The columns that hold numbers.
+pub const PRICES_AND_VOLUME: [&str; 5] = ["open", "high", "low", "close", "volume"];
 
-const EXPECTED_TICKER: &str = "a symbol such as AAPL";
-const EXPECTED_TIME: &str = "the bar's start with its zone, such as 2018-03-26T13:30:00Z";
-const EXPECTED_NUMBER: &str = "a number";
+/// What a cell of `ticker` holds, for messages.
+pub const EXPECTED_TICKER: &str = "a symbol such as AAPL";
+/// What a cell of `ts` holds, for messages.
+pub const EXPECTED_TIME: &str = "the bar's start with its zone, such as 2018-03-26T13:30:00Z";
+/// What a cell of the other columns holds, for messages.
+pub const EXPECTED_NUMBER: &str = "a number";
 
-/// Reads and cleans a file of one-minute bars: CSV, gzipped CSV or Parquet by the name's ending.
+/// Reads and cleans a file of one-minute bars: CSV or gzipped CSV by the name's ending.
 ///
 /// # Errors
-/// [`BarFileError`] when the file is missing, torn, lacks columns, or a cell holds text where a number or a time
+/// [`BarFileError`] when the file is missing, Parquet, torn, lacks columns, or a cell holds text where a number or a time
 /// belongs. Rows that can be read but are no bars (empty cells, NaN, `high < low`, off the minute) are not errors: see
 /// [`BarFile::report`].
 pub fn read_bars(path: &Path) -> Result<BarFile, BarFileError> {
     let format = Format::of(path)?;
-    let file = File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => BarFileError::NotFound {
-            path: path.to_owned(),
-        },
-        _ => BarFileError::Read {
-            path: path.to_owned(),
-            source,
-        },
-    })?;
+    let file = open(path)?;
     let mut text = Vec::new();
     match format {
         Format::Csv => {
@@ -56,8 +52,26 @@ pub fn read_bars(path: &Path) -> Result<BarFile, BarFileError> {
                 })?;
             read_csv(path, &text)
         }
-        Format::Parquet => read_parquet(path, file),
+        Format::Parquet => Err(BarFileError::Parquet {
+            path: path.to_owned(),
+        }),
     }
+}
+
+/// Opens a file to read.
+///
+/// # Errors
+/// [`BarFileError`] when it is not there or cannot be opened.
+pub fn open(path: &Path) -> Result<File, BarFileError> {
+    File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => BarFileError::NotFound {
+            path: path.to_owned(),
+        },
+        _ => BarFileError::Read {
+            path: path.to_owned(),
+            source,
+        },
+    })
 }
 
 fn read_csv(path: &Path, text: &[u8]) -> Result<BarFile, BarFileError> {
@@ -165,146 +179,11 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn read_parquet(path: &Path, file: File) -> Result<BarFile, BarFileError> {
-    let parquet_error = |source| BarFileError::Parquet {
-        path: path.to_owned(),
-        source,
-    };
-    let frame = ParquetReader::new(file).finish().map_err(parquet_error)?;
-    let found: Vec<String> = frame
-        .get_column_names()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    locate(path, &found)?;
-
-    let text = |name: &str| frame.column(name)?.cast(&DataType::String);
-    let tickers = text("ticker").map_err(parquet_error)?;
-    let tickers = tickers.str().map_err(parquet_error)?;
-    let starts = starts(path, frame.column("ts").map_err(parquet_error)?)?;
-    let numbers = numbers(path, &frame)?;
-
-    let mut collector = Collector::default();
-    for (index, (ticker, start)) in tickers.iter().zip(starts).enumerate() {
-        let row = index as u64 + 1;
-        let mut values = [0.0; 5];
-        let mut empty = None;
-        for ((value, column), name) in values.iter_mut().zip(&numbers).zip(PRICES_AND_VOLUME) {
-            match column.get(index).copied().flatten() {
-                Some(number) => *value = number,
-                None => empty = empty.or(Some(name)),
-            }
-        }
-        let (Some(ticker), Some(start), None) = (ticker, start, empty) else {
-            let column = if ticker.is_none() {
-                "ticker"
-            } else {
-                empty.unwrap_or("ts")
-            };
-            collector.reject(row, format!("{column} is empty"));
-            continue;
-        };
-        let series = collector.series(ticker).map_err(|_| BarFileError::Value {
-            path: path.to_owned(),
-            line: row,
-            column: "ticker",
-            value: ticker.to_owned(),
-            expected: EXPECTED_TICKER,
-        })?;
-        let [open, high, low, close, volume] = values;
-        match Bar::new(start, open, high, low, close, volume) {
-            Ok(bar) => collector.accept(series, bar),
-            Err(fault) => collector.reject(row, fault.to_string()),
-        }
-    }
-    Ok(collector.finish())
-}
-
-/// The times of a Parquet column, be it text or a timestamp.
-fn starts(path: &Path, column: &Column) -> Result<Vec<Option<DateTime<Utc>>>, BarFileError> {
-    let parquet_error = |source| BarFileError::Parquet {
-        path: path.to_owned(),
-        source,
-    };
-    let value_error = |index: usize, value: String| BarFileError::Value {
-        path: path.to_owned(),
-        line: index as u64 + 1,
-        column: "ts",
-        value,
-        expected: EXPECTED_TIME,
-    };
-    match column.dtype() {
-        DataType::Datetime(unit, _) => {
-            let unit = *unit;
-            let numbers = column.cast(&DataType::Int64).map_err(parquet_error)?;
-            let time = |number: i64| match unit {
-                TimeUnit::Nanoseconds => Some(DateTime::from_timestamp_nanos(number)),
-                TimeUnit::Microseconds => DateTime::from_timestamp_micros(number),
-                TimeUnit::Milliseconds => DateTime::from_timestamp_millis(number),
-            };
-            numbers
-                .i64()
-                .map_err(parquet_error)?
-                .iter()
-                .enumerate()
-                .map(|(index, number)| {
-                    number
-                        .map(|number| {
-                            time(number).ok_or_else(|| value_error(index, number.to_string()))
-                        })
-                        .transpose()
-                })
-                .collect()
-        }
-        DataType::String => column
-            .str()
-            .map_err(parquet_error)?
-            .iter()
-            .enumerate()
-            .map(|(index, text)| {
-                text.map(|text| parse_time(text).ok_or_else(|| value_error(index, text.to_owned())))
-                    .transpose()
-            })
-            .collect(),
-        other => Err(value_error(0, other.to_string())),
-    }
-}
-
-/// The five number columns of a Parquet file; text in them is an error with its row.
-fn numbers(path: &Path, frame: &DataFrame) -> Result<Vec<Vec<Option<f64>>>, BarFileError> {
-    let parquet_error = |source| BarFileError::Parquet {
-        path: path.to_owned(),
-        source,
-    };
-    PRICES_AND_VOLUME
-        .into_iter()
-        .map(|name| {
-            let column = frame.column(name).map_err(parquet_error)?;
-            let cast = column.cast(&DataType::Float64).map_err(parquet_error)?;
-            let values: Vec<Option<f64>> = cast.f64().map_err(parquet_error)?.iter().collect();
-            // Casting text that is no number yields an empty cell.
-            let lost = values.iter().enumerate().find(|&(index, value)| {
-                value.is_none() && column.get(index).is_ok_and(|cell| !cell.is_null())
-            });
-            match lost {
-                Some((index, _)) => Err(BarFileError::Value {
-                    path: path.to_owned(),
-                    line: index as u64 + 1,
-                    column: name,
-                    value: column
-                        .get(index)
-                        .map(|cell| cell.str_value().to_string())
-                        .unwrap_or_default(),
-                    expected: EXPECTED_NUMBER,
-                }),
-                None => Ok(values),
-            }
-        })
-        .collect()
-}
-
-/// Positions of [`COLUMNS`] in the header.
-fn locate(path: &Path, found: &[String]) -> Result<[usize; 7], BarFileError> {
+/// Returns the positions of [`COLUMNS`] in a header.
+///
+/// # Errors
+/// [`BarFileError::MissingColumns`] names those that are not there.
+pub fn locate(path: &Path, found: &[String]) -> Result<[usize; 7], BarFileError> {
     let mut positions = [0; 7];
     let mut missing = Vec::new();
     for (position, name) in positions.iter_mut().zip(COLUMNS) {
@@ -324,7 +203,8 @@ fn locate(path: &Path, found: &[String]) -> Result<[usize; 7], BarFileError> {
     }
 }
 
-fn parse_time(text: &str) -> Option<DateTime<Utc>> {
+/// Reads a time with its zone, RFC 3339.
+pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text)
         .ok()
         .map(|time| time.to_utc())

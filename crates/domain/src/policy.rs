@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::{InvalidSettings, SettingsCheck, SettingsSection};
+
 /// When a recommendation is made: section `[policy]` of the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,32 +22,28 @@ impl Default for Policy {
     }
 }
 
-/// A policy that decides nothing.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum InvalidPolicy {
-    /// Sets that hold half of what happens, or everything.
-    #[error("[policy] coverage is {0}: expected a number above 0.5 and below 1, such as 0.8")]
-    Coverage(f64),
-    /// Trading costs something, and a known amount.
-    #[error(
-        "[policy] round_trip_cost_bps is {0}: expected a number of basis points from 0 on, such as 4"
-    )]
-    Cost(f64),
-}
+impl SettingsSection for Policy {
+    const SECTION: &'static str = "policy";
 
-impl Policy {
-    /// Checks a policy read from settings.
-    ///
-    /// # Errors
-    /// [`InvalidPolicy`] when the coverage is not above 0.5 and below 1, or the cost is negative or no number.
-    pub fn check(&self) -> Result<(), InvalidPolicy> {
-        if !(self.coverage > 0.5 && self.coverage < 1.0) {
-            return Err(InvalidPolicy::Coverage(self.coverage));
-        }
-        if !(self.round_trip_cost_bps >= 0.0 && self.round_trip_cost_bps.is_finite()) {
-            return Err(InvalidPolicy::Cost(self.round_trip_cost_bps));
-        }
-        Ok(())
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let Self {
+            coverage,
+            round_trip_cost_bps: cost,
+        } = *self;
+        SettingsCheck::new(Self::SECTION)
+            .field(
+                "coverage",
+                coverage,
+                coverage > 0.5 && coverage < 1.0,
+                "a number above 0.5 and below 1, such as 0.8",
+            )
+            .field(
+                "round_trip_cost_bps",
+                cost,
+                (0.0..10_000.0).contains(&cost),
+                "a number of basis points from 0 on, such as 4",
+            )
+            .end()
     }
 }
 

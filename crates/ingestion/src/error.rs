@@ -2,17 +2,8 @@
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// A setting is out of range.
-    #[error("[{section}] {field} = {value} cannot be used: expected {expected}")]
-    Setting {
-        /// Section of the settings.
-        section: &'static str,
-        /// Name of the field.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// What would do.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Settings(#[from] domain::InvalidSettings),
     /// The database is lost or refuses.
     #[error(transparent)]
     Storage(#[from] storage::StorageError),

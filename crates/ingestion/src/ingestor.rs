@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::Ticker;
+use domain::{SettingsSection, Ticker};
 use market_data::{
     AlphaVantageClient, Gate, GateClosed, GateLimits, MAX_SPAN, MarketTime, Vendor, VendorError,
     YahooClient,

@@ -1,10 +1,9 @@
 //! Sessions whose bars look wrong though each bar is well formed. Pure functions of volumes.
 
 use chrono::{DateTime, Utc};
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 use storage::{Finding, SessionVolume, SoundCheck};
-
-use crate::IngestError;
 
 /// Too many minutes with a bar and no trade.
 const ZERO_VOLUME: &str = "zero_volume_minutes";
@@ -51,52 +50,51 @@ impl Default for QualitySettings {
     }
 }
 
-impl QualitySettings {
+impl SettingsSection for QualitySettings {
+    const SECTION: &'static str = "quality";
+
     /// Refuses thresholds that would report everything or nothing.
-    ///
-    /// # Errors
-    /// [`IngestError::Setting`] names the first such field.
-    pub fn check(&self) -> Result<(), IngestError> {
-        let refuse = |field, value: f64, expected| {
-            Err(IngestError::Setting {
-                section: "quality",
-                field,
-                value: value.to_string(),
-                expected,
-            })
-        };
-        if !(0.0..1.0).contains(&self.zero_volume_share) {
-            return refuse(
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let ratio = |value: f64| value > 1.0 && value.is_finite();
+        SettingsCheck::new(Self::SECTION)
+            .field(
                 "zero_volume_share",
                 self.zero_volume_share,
+                (0.0..1.0).contains(&self.zero_volume_share),
                 "0 or more, below 1",
-            );
-        }
-        for (field, value) in [
-            ("volume_ratio", self.volume_ratio),
-            ("doubtful_volume_ratio", self.doubtful_volume_ratio),
-        ] {
-            if !(value.is_finite() && value > 1.0) {
-                return refuse(field, value, "a number above 1");
-            }
-        }
-        if self.fewest_sessions == 0 || self.fewest_sessions > self.usual_sessions {
-            return refuse(
+            )
+            .field(
+                "volume_ratio",
+                self.volume_ratio,
+                ratio(self.volume_ratio),
+                "a number above 1",
+            )
+            .field(
+                "doubtful_volume_ratio",
+                self.doubtful_volume_ratio,
+                ratio(self.doubtful_volume_ratio),
+                "a number above 1",
+            )
+            .size("usual_sessions", self.usual_sessions, 1, 1_000)
+            .field(
                 "fewest_sessions",
-                self.fewest_sessions as f64,
+                self.fewest_sessions,
+                (1..=self.usual_sessions).contains(&self.fewest_sessions),
                 "1 to usual_sessions",
-            );
-        }
-        if !(0.0..self.most_of_daily).contains(&self.least_of_daily)
-            || !self.most_of_daily.is_finite()
-        {
-            return refuse(
+            )
+            .field(
+                "most_of_daily",
+                self.most_of_daily,
+                self.most_of_daily > 0.0 && self.most_of_daily.is_finite(),
+                "a number above 0",
+            )
+            .field(
                 "least_of_daily",
                 self.least_of_daily,
+                (0.0..self.most_of_daily).contains(&self.least_of_daily),
                 "0 or more, below most_of_daily",
-            );
-        }
-        Ok(())
+            )
+            .end()
     }
 }
 

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
-
-use crate::IngestError;
 
 /// How prices are fetched: section `[ingest]` of the settings. All durations but the timeout are in market time.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,64 +53,57 @@ impl Default for IngestSettings {
     }
 }
 
-impl IngestSettings {
-    /// Refuses values that would stop or flood the vendor.
-    ///
-    /// # Errors
-    /// [`IngestError::Setting`] names the first such field.
-    pub fn check(&self) -> Result<(), IngestError> {
-        let refuse = |field, value: String, expected| {
-            Err(IngestError::Setting {
-                section: "ingest",
-                field,
-                value,
-                expected,
-            })
-        };
-        if !(self.requests_per_second.is_finite() && self.requests_per_second > 0.0) {
-            return refuse(
-                "requests_per_second",
-                self.requests_per_second.to_string(),
-                "a number above 0",
-            );
-        }
-        if self.concurrency == 0 {
-            return refuse("concurrency", self.concurrency.to_string(), "1 or more");
-        }
-        if self.request_timeout_ms == 0 {
-            return refuse(
-                "request_timeout_ms",
-                self.request_timeout_ms.to_string(),
-                "1 or more",
-            );
-        }
-        if self.grace_ms >= 60_000 {
-            return refuse(
-                "grace_ms",
-                self.grace_ms.to_string(),
-                "less than a minute (60000)",
-            );
-        }
-        if self.overlap_minutes > 390 {
-            return refuse(
-                "overlap_minutes",
-                self.overlap_minutes.to_string(),
-                "a session (390) or less",
-            );
-        }
-        if !(1..=30).contains(&self.backfill_days) {
-            return refuse(
-                "backfill_days",
-                self.backfill_days.to_string(),
-                "1 to 30, which is all that Yahoo has",
-            );
-        }
-        if self.gap_attempts == 0 {
-            return refuse("gap_attempts", self.gap_attempts.to_string(), "1 or more");
-        }
-        Ok(())
-    }
+impl SettingsSection for IngestSettings {
+    const SECTION: &'static str = "ingest";
 
+    /// Refuses values that would stop or flood the vendor.
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let rate = self.requests_per_second;
+        SettingsCheck::new(Self::SECTION)
+            .field(
+                "requests_per_second",
+                rate,
+                rate > 0.0 && rate <= 10_000.0,
+                "a number above 0, such as 4",
+            )
+            .size("concurrency", self.concurrency, 1, 1_000)
+            .count("request_timeout_ms", self.request_timeout_ms, 1, 600_000)
+            .field(
+                "grace_ms",
+                self.grace_ms,
+                self.grace_ms < 60_000,
+                "less than a minute (60000)",
+            )
+            .field(
+                "forming_interval_s",
+                self.forming_interval_s,
+                self.forming_interval_s <= 3_600,
+                "an hour (3600) or less, 0 for never",
+            )
+            .field(
+                "overlap_minutes",
+                self.overlap_minutes,
+                self.overlap_minutes <= 390,
+                "a session (390) or less",
+            )
+            .field(
+                "backfill_days",
+                self.backfill_days,
+                (1..=30).contains(&self.backfill_days),
+                "1 to 30, which is all that Yahoo has",
+            )
+            .count("gap_attempts", self.gap_attempts, 1, 1_000)
+            .count(
+                "second_source_after_minutes",
+                self.second_source_after_minutes,
+                1,
+                1_440,
+            )
+            .end()
+    }
+}
+
+impl IngestSettings {
     /// [`IngestSettings::grace_ms`] as a span of market time.
     pub fn grace(&self) -> TimeDelta {
         TimeDelta::milliseconds(i64::try_from(self.grace_ms).unwrap_or(i64::MAX))

@@ -6,5 +6,5 @@ mod volatility;
 mod weights;
 
 pub use barrier::{Label, triple_barrier};
-pub use settings::{BarrierBelowCost, BarrierPath, BarrierSettings, InvalidBarriers};
+pub use settings::{BarrierPath, BarrierSettings, WorthlessLabels};
 pub use weights::uniqueness_weights;

@@ -1,3 +1,4 @@
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::{Deserialize, Serialize};
 
 /// What touches a barrier.
@@ -20,9 +21,9 @@ pub struct BarrierSettings {
     pub horizon: usize,
     /// Span, in bars, of the exponentially weighted volatility.
     pub target_span: usize,
-    /// Upper barrier in targets; 0 or less: no upper barrier.
+    /// Upper barrier in targets; 0: no upper barrier.
     pub profit: f64,
-    /// Lower barrier in targets; 0 or less: no lower barrier.
+    /// Lower barrier in targets; 0: no lower barrier.
     pub stop: f64,
     /// Smallest target, a fraction of the price: more than a round trip costs.
     pub minimum_target: f64,
@@ -44,85 +45,64 @@ impl Default for BarrierSettings {
     }
 }
 
-/// A setting that makes no labels.
+/// Labels that are worth nothing to whoever foresees them.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("setting labels.{field} is {value}: expected {expected}")]
-pub struct InvalidBarriers {
-    field: &'static str,
-    value: f64,
-    expected: &'static str,
+pub enum WorthlessLabels {
+    /// Their moves do not pay for trading on them.
+    #[error(
+        "[labels] and [policy] contradict each other: the smallest barrier, labels.minimum_target times the smaller of labels.profit and labels.stop, is {barrier_bps:.1} basis points, but a round trip costs policy.round_trip_cost_bps = {round_trip_cost_bps}: raise the one or lower the other"
+    )]
+    BarrierBelowCost {
+        /// The smallest barrier, basis points of the price.
+        barrier_bps: f64,
+        /// What entering and leaving a position costs, basis points of its price.
+        round_trip_cost_bps: f64,
+    },
+    /// There is no barrier to touch.
+    #[error("[labels] profit = 0 and stop = 0 cannot both be: expected a barrier, such as 1.0")]
+    NoBarrier,
 }
 
-/// Labels whose moves do not pay for trading on them.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error(
-    "the smallest barrier, labels.minimum_target times the smaller of labels.profit and labels.stop, is {barrier_bps:.1} basis points, but a round trip costs policy.round_trip_cost_bps = {round_trip_cost_bps}: raise the one or lower the other"
-)]
-pub struct BarrierBelowCost {
-    barrier_bps: f64,
-    round_trip_cost_bps: f64,
+impl SettingsSection for BarrierSettings {
+    const SECTION: &'static str = "labels";
+
+    fn check(&self) -> Result<(), InvalidSettings> {
+        SettingsCheck::new(Self::SECTION)
+            .size("horizon", self.horizon, 1, 10_000)
+            .size("target_span", self.target_span, 1, 10_000)
+            .number("profit", self.profit, 0.0, 1_000.0)
+            .number("stop", self.stop, 0.0, 1_000.0)
+            .field(
+                "minimum_target",
+                self.minimum_target,
+                (0.0..0.5).contains(&self.minimum_target),
+                "a fraction of the price, such as 0.0008",
+            )
+            .end()
+    }
 }
 
 impl BarrierSettings {
     /// Checks that whoever is right about a touch earns more than a round trip costs, in basis points of the price.
     ///
     /// # Errors
-    /// [`BarrierBelowCost`] when the smallest barrier does not exceed the cost.
-    pub fn check_cost(&self, round_trip_cost_bps: f64) -> Result<(), BarrierBelowCost> {
+    /// [`WorthlessLabels`] when the smallest barrier does not exceed the cost, or there is none.
+    pub fn check_cost(&self, round_trip_cost_bps: f64) -> Result<(), WorthlessLabels> {
         let multiples = [self.profit, self.stop].into_iter();
         let nearest = multiples
             .filter(|multiple| *multiple > 0.0)
             .fold(f64::INFINITY, f64::min);
+        if nearest.is_infinite() {
+            return Err(WorthlessLabels::NoBarrier);
+        }
         let barrier_bps = self.minimum_target * nearest * 1e4;
         if barrier_bps > round_trip_cost_bps {
             return Ok(());
         }
-        Err(BarrierBelowCost {
+        Err(WorthlessLabels::BarrierBelowCost {
             barrier_bps,
             round_trip_cost_bps,
         })
-    }
-
-    /// Checks settings read from a file or a command line.
-    ///
-    /// # Errors
-    /// [`InvalidBarriers`] names the first field that is out of range.
-    pub fn check(&self) -> Result<(), InvalidBarriers> {
-        let field = |field, value: f64, valid, expected| match valid {
-            true => Ok(()),
-            false => Err(InvalidBarriers {
-                field,
-                value,
-                expected,
-            }),
-        };
-        let size = |value: usize| (1..=10_000).contains(&value);
-        field(
-            "horizon",
-            self.horizon as f64,
-            size(self.horizon),
-            "1 to 10000 bars",
-        )?;
-        field(
-            "target_span",
-            self.target_span as f64,
-            size(self.target_span),
-            "1 to 10000 bars",
-        )?;
-        field(
-            "profit",
-            self.profit,
-            self.profit.is_finite(),
-            "a finite number",
-        )?;
-        field("stop", self.stop, self.stop.is_finite(), "a finite number")?;
-        let fraction = (0.0..0.5).contains(&self.minimum_target);
-        field(
-            "minimum_target",
-            self.minimum_target,
-            fraction,
-            "a fraction of the price, such as 0.0008",
-        )
     }
 
     /// The reference method: closes only, sessions joined end to end, no smallest target.
@@ -150,7 +130,7 @@ mod tests {
         };
         assert_eq!(
             wrong(basis_points),
-            "setting labels.minimum_target is 8: expected a fraction of the price, such as 0.0008"
+            "[labels] minimum_target = 8 cannot be used: expected a fraction of the price, such as 0.0008"
         );
         assert!(
             wrong(BarrierSettings {
@@ -188,6 +168,12 @@ mod tests {
             ..halved
         };
         one_sided.check_cost(7.9).unwrap();
+        let nothing = BarrierSettings {
+            profit: 0.0,
+            ..one_sided
+        };
+        let error = nothing.check_cost(0.0).unwrap_err().to_string();
+        assert!(error.contains("[labels] profit = 0"), "{error}");
     }
 
     #[test]

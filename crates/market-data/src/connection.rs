@@ -1,5 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use domain::Ticker;
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -78,7 +79,47 @@ pub enum ConnectionError {
     },
 }
 
+/// Tickers that Yahoo does not know as they are spelled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("[universe] tickers = {} cannot be used: Yahoo writes a class of shares with a hyphen, so expected {}", list(.0, |ticker| ticker.as_str().to_owned()), list(.0, hyphened))]
+pub struct UnknownSpelling(Vec<Ticker>);
+
+fn list(tickers: &[Ticker], text: impl Fn(&Ticker) -> String) -> String {
+    let texts: Vec<String> = tickers.iter().map(text).collect();
+    texts.join(", ")
+}
+
+fn hyphened(ticker: &Ticker) -> String {
+    ticker.as_str().replace('.', "-")
+}
+
+/// Whether a ticker ends in a class of shares after a dot, such as `BRK.B`; Yahoo has exchanges there, of one letter
+/// only Frankfurt, London, Tokyo and the TSX Venture.
+fn is_dotted_class(ticker: &Ticker) -> bool {
+    ticker
+        .as_str()
+        .rsplit_once('.')
+        .is_some_and(|(_, class)| class.len() == 1 && !["F", "L", "T", "V"].contains(&class))
+}
+
 impl VendorConnection {
+    /// Checks that the vendors can know the tickers; a simulator knows them in any spelling.
+    ///
+    /// # Errors
+    /// [`UnknownSpelling`] names those that Yahoo spells otherwise.
+    pub fn check_tickers(&self, tickers: &[Ticker]) -> Result<(), UnknownSpelling> {
+        let misspelt: Vec<Ticker> = tickers
+            .iter()
+            .filter(|ticker| self.address.is_none() && is_dotted_class(ticker))
+            .cloned()
+            .collect();
+        if misspelt.is_empty() {
+            Ok(())
+        } else {
+            Err(UnknownSpelling(misspelt))
+        }
+    }
+
     /// The connection that `TANDEM_VENDOR_ADDRESS` and `TANDEM_VENDOR_CA` describe; the real vendors when unset.
     pub fn from_environment(request_timeout: Duration) -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -87,6 +128,14 @@ impl VendorConnection {
             certificate: set("TANDEM_VENDOR_CA").map(PathBuf::from),
             request_timeout,
         }
+    }
+
+    /// Checks that vendors can be connected to: the form of the address, and the certificate.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] names the variable.
+    pub fn check(&self) -> Result<(), ConnectionError> {
+        self.client(Vendor::Yahoo).map(drop)
     }
 
     pub(crate) fn client(&self, vendor: Vendor) -> Result<Client, ConnectionError> {
@@ -194,6 +243,20 @@ mod tests {
             certificate,
             request_timeout: Duration::from_secs(1),
         }
+    }
+
+    #[test]
+    fn a_class_of_shares_has_a_hyphen_at_yahoo() {
+        let tickers = ["BRK.B", "BRK-B", "7203.T", "SHEL.L", "SAP.DE"]
+            .map(|ticker| Ticker::parse(ticker).unwrap());
+        let error = connection(None, None).check_tickers(&tickers).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "[universe] tickers = BRK.B cannot be used: Yahoo writes a class of shares with a hyphen, so expected BRK-B"
+        );
+        connection(Some("127.0.0.1:8443"), None)
+            .check_tickers(&tickers)
+            .unwrap();
     }
 
     #[test]

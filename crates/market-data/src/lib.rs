@@ -20,13 +20,13 @@ mod vendor;
 mod yahoo;
 
 pub use alpha_vantage::{AlphaVantageClient, MonthRequest};
-pub use connection::{ConnectionError, VendorConnection};
+pub use connection::{ConnectionError, UnknownSpelling, VendorConnection};
 pub use error::{Asked, VendorError};
 pub use fetched::{FetchedBars, FormingTrade, RejectedRow, Split, VendorRow};
 pub use finnhub::FinnhubClient;
 pub use fred::{FredClient, FredObservation};
 pub use gate::{ClosedReason, Gate, GateClosed, GateLimits, GateState, Turn};
-pub use keys::VendorKeys;
+pub use keys::{InvalidKey, VendorKeys};
 pub use market_time::MarketTime;
 pub use news_api::NewsApiClient;
 pub use vendor::Vendor;

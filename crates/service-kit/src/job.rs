@@ -1,5 +1,7 @@
 use std::{error::Error, process::ExitCode};
 
+use anyhow::Context;
+
 /// Exit code of a program that failed in a way that may pass by itself, so that calling it again may help: `EX_TEMPFAIL`
 /// of BSD's `sysexits.h`. Any other failure is final.
 pub const EXIT_PASSING: u8 = 75;
@@ -29,6 +31,18 @@ pub fn exit_code(
     }
 }
 
+/// Runs a command that waits for network or database.
+///
+/// # Errors
+/// The work's own, or when the async runtime cannot be started.
+pub fn block_on<T>(
+    work: impl Future<Output = Result<T, anyhow::Error>>,
+) -> Result<T, anyhow::Error> {
+    tokio::runtime::Runtime::new()
+        .context("failed to start the async runtime")?
+        .block_on(work)
+}
+
 /// Number of the night's run that this program is a step of, from `TANDEM_RUN_ID`; nothing when a person started it.
 pub fn run_id() -> Option<i64> {
     let text = std::env::var("TANDEM_RUN_ID")
@@ -44,8 +58,6 @@ pub fn run_id() -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use std::io;
-
-    use anyhow::Context;
 
     use super::*;
 

@@ -1,16 +1,22 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+mod command_line;
 mod job;
+mod local_system;
 mod settings;
 mod shutdown;
 mod telemetry;
 
 pub use clock::{Clock, ClockError, ReplayClock};
-pub use job::{EXIT_PASSING, Passing, exit_code, run_id};
+pub use command_line::{
+    CheckArguments, MOMENT_HELP, check_settings, environment_help, parse_moment,
+};
+pub use job::{EXIT_PASSING, Passing, block_on, exit_code, run_id};
+pub use local_system::{LOCK_FILE, LocalSystem, SystemArguments, enter_system, remember_system};
 pub use settings::{
-    SettingsError, config_path, database_url, frontend_dir, load_settings, load_settings_from,
-    model_config_path, models_dir, nights_dir, sentiment_dir,
+    SettingsError, SettingsProblems, config_path, database_url, demo_models_dir, frontend_dir,
+    load_settings, load_settings_from, model_config_path, models_dir, nights_dir, sentiment_dir,
 };
 pub use shutdown::Shutdown;
 pub use telemetry::{TelemetryError, init_telemetry};

@@ -25,14 +25,7 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`] for a filter that cannot be read, or a second call.
 pub fn init_telemetry() -> Result<(), TelemetryError> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(value) if !value.is_empty() => {
-            EnvFilter::try_new(&value).map_err(|source| TelemetryError::Filter { value, source })?
-        }
-        // sqlx repeats what our own errors say, and notices that concern nobody.
-        _ => EnvFilter::new("info,sqlx=warn"),
-    };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter()?);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if std::env::var("TANDEM_LOG_FORMAT").is_ok_and(|format| format == "json") {
         registry.with(layer.json()).try_init()?;
@@ -42,4 +35,15 @@ pub fn init_telemetry() -> Result<(), TelemetryError> {
             .try_init()?;
     }
     Ok(())
+}
+
+/// Which messages are logged.
+pub(crate) fn filter() -> Result<EnvFilter, TelemetryError> {
+    match std::env::var("RUST_LOG") {
+        Ok(value) if !value.is_empty() => {
+            EnvFilter::try_new(&value).map_err(|source| TelemetryError::Filter { value, source })
+        }
+        // sqlx repeats what our own errors say, and notices that concern nobody.
+        _ => Ok(EnvFilter::new("info,sqlx=warn")),
+    }
 }

@@ -68,7 +68,8 @@ pub use pipeline::{
     start_step,
 };
 pub use pool::{
-    DatabaseSettings, MIGRATOR, connect, drop_database, ensure_database, migrate, open,
+    DatabaseSettings, MIGRATOR, connect, database_name, drop_database, ensure_database, migrate,
+    open,
 };
 pub use quality::{
     Finding, SessionVolume, SoundCheck, findings_between, session_volumes, store_findings,

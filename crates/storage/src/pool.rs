@@ -161,6 +161,16 @@ pub async fn ensure_database(
     Ok(address)
 }
 
+/// Name of the database that an address leads to; none when it names none.
+///
+/// # Errors
+/// [`StorageError::InvalidUrl`].
+pub fn database_name(url: &str) -> Result<Option<String>, StorageError> {
+    let options =
+        PgConnectOptions::from_str(url).map_err(|source| StorageError::InvalidUrl { source })?;
+    Ok(options.get_database().map(str::to_owned))
+}
+
 /// Drops the database of that name on the server of `settings`, if there is one, with all it holds.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
 use chrono::{DateTime, Days, Utc};
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 use sqlx::{PgExecutor, PgPool};
 
@@ -92,6 +93,26 @@ pub struct RetentionSettings {
     pub price_days: Option<u32>,
     /// Days that predictions and recommendations are kept.
     pub analysis_days: Option<u32>,
+}
+
+impl SettingsSection for RetentionSettings {
+    const SECTION: &'static str = "retention";
+
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let mut check = SettingsCheck::new(Self::SECTION);
+        if let Some(days) = self.price_days {
+            check = check.field(
+                "price_days",
+                days,
+                days > 30,
+                "more than the 30 days that Yahoo has, which are fetched again whenever they are missing",
+            );
+        }
+        if let Some(days) = self.analysis_days {
+            check = check.field("analysis_days", days, days > 0, "1 or more");
+        }
+        check.end()
+    }
 }
 
 /// Drops what is older than the settings say at `now`, UTC: with TimescaleDB whole chunks of 30 days, so that some of

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use calendar::Calendar;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
-use domain::{Bar, Class, Ticker};
+use domain::{Bar, Class, SettingsSection, Ticker};
 use evaluation::{DriftReference, LastClose, TimesOfDay};
 use features::{
     CONTEXT_FEATURES, Context, FEATURE_COUNT, FeatureSchema, FeatureStream, FeatureVector,
@@ -111,7 +111,7 @@ impl Dataset {
         settings: &TrainingSettings,
         calendar: &'static Calendar,
     ) -> Result<Self, TrainingError> {
-        settings.validate()?;
+        settings.check()?;
         barriers.check()?;
         let mut fingerprint = Sha256::new();
         let mut series = Vec::with_capacity(bars.len());

@@ -5,19 +5,9 @@ use domain::{Class, Ticker};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainingError {
-    /// A setting is outside its range.
-    #[error("setting training.{field} is {value}: expected {expected}")]
-    Setting {
-        /// Name in the `[training]` section.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// What is allowed.
-        expected: &'static str,
-    },
-    /// A setting of the labels is outside its range.
+    /// A setting of the training or of the labels is outside its range.
     #[error(transparent)]
-    Barriers(#[from] labels::InvalidBarriers),
+    Settings(#[from] domain::InvalidSettings),
     /// The bars span too few trading sessions.
     #[error(
         "too little data: {found} sessions with labelled windows found, {needed} needed after about \

@@ -11,7 +11,7 @@ use burn::{
     optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
     tensor::{Bytes, Device, Tensor, TensorData, activation::log_softmax},
 };
-use domain::{InvalidProbabilities, ModelKind, Probabilities};
+use domain::{InvalidProbabilities, ModelKind, Probabilities, SettingsSection};
 use features::{FEATURE_COUNT, WINDOW};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -155,7 +155,7 @@ fn begin(
     progress: &dyn Fn(Progress),
     cancel: &AtomicBool,
 ) -> Result<Trained, TrainingError> {
-    settings.validate()?;
+    settings.check()?;
     let _keep = memory::keep_freed();
     let device = device::of_training()?.autodiff();
     let checkpoint = checkpoints

@@ -1,6 +1,5 @@
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::{Deserialize, Serialize};
-
-use crate::TrainingError;
 
 /// How the networks are trained: the `[training]` section of `config/tandem.toml`. Kept in every model's card: together
 /// with the data, the labels' settings and the code version they decide the weights.
@@ -138,156 +137,73 @@ impl TrainingSettings {
             ..self
         }
     }
+}
+
+impl SettingsSection for TrainingSettings {
+    const SECTION: &'static str = "training";
 
     /// Checks every range, so that a typing error does not cost a night.
-    ///
-    /// # Errors
-    /// [`TrainingError::Setting`] names the first field that is out of range.
-    pub fn validate(&self) -> Result<(), TrainingError> {
+    fn check(&self) -> Result<(), InvalidSettings> {
         let Self {
             lstm, transformer, ..
         } = self;
-        check(
-            self.validation_fraction,
-            "validation_fraction",
-            (0.05..=0.5).contains(&self.validation_fraction),
-            "0.05 to 0.5",
-        )?;
-        check(
-            self.embargo_bars,
-            "embargo_bars",
-            self.embargo_bars <= 10_000,
-            "at most 10000",
-        )?;
-        check(
-            self.batch_size,
-            "batch_size",
-            (8..=4096).contains(&self.batch_size),
-            "8 to 4096",
-        )?;
-        check(
-            self.epochs,
-            "epochs",
-            (1..=1000).contains(&self.epochs),
-            "1 to 1000",
-        )?;
-        check(
-            self.patience,
-            "patience",
-            (1..=100).contains(&self.patience),
-            "1 to 100",
-        )?;
-        check(
-            self.windows_per_epoch,
-            "windows_per_epoch",
-            self.windows_per_epoch >= self.batch_size,
-            "at least batch_size",
-        )?;
-        check(
-            self.validation_windows,
-            "validation_windows",
-            self.validation_windows >= 100,
-            "at least 100",
-        )?;
-        check(
-            self.learning_rate,
-            "learning_rate",
-            (1e-6..=0.1).contains(&self.learning_rate),
-            "1e-6 to 0.1",
-        )?;
-        check(
-            self.warm_up_share,
-            "warm_up_share",
-            (0.0..=0.9).contains(&self.warm_up_share),
-            "0 to 0.9",
-        )?;
-        check(
-            self.final_rate_share,
-            "final_rate_share",
-            (0.0..=1.0).contains(&self.final_rate_share),
-            "0 to 1",
-        )?;
-        for (value, field) in [(self.beta_1, "beta_1"), (self.beta_2, "beta_2")] {
-            check(value, field, (0.0..1.0).contains(&value), "0 to below 1")?;
-        }
-        check(
-            self.epsilon,
-            "epsilon",
-            (1e-12..=1e-2).contains(&self.epsilon),
-            "1e-12 to 1e-2",
-        )?;
-        check(
-            self.weight_decay,
-            "weight_decay",
-            (0.0..=1.0).contains(&self.weight_decay),
-            "0 to 1",
-        )?;
-        check(
-            self.gradient_norm,
-            "gradient_norm",
-            self.gradient_norm > 0.0,
-            "above 0",
-        )?;
-        check(
-            self.dropout,
-            "dropout",
-            (0.0..=0.9).contains(&self.dropout),
-            "0 to 0.9",
-        )?;
-        check(
-            lstm.hidden,
-            "lstm.hidden",
-            (1..=1024).contains(&lstm.hidden),
-            "1 to 1024",
-        )?;
-        check(
-            lstm.layers,
-            "lstm.layers",
-            (1..=8).contains(&lstm.layers),
-            "1 to 8",
-        )?;
-        check(
-            transformer.width,
-            "transformer.width",
-            (1..=1024).contains(&transformer.width),
-            "1 to 1024",
-        )?;
-        check(
-            transformer.inner,
-            "transformer.inner",
-            (1..=4096).contains(&transformer.inner),
-            "1 to 4096",
-        )?;
-        check(
-            transformer.layers,
-            "transformer.layers",
-            (1..=8).contains(&transformer.layers),
-            "1 to 8",
-        )?;
+        let below_one = |value: f64| (0.0..1.0).contains(&value);
         let divides = transformer.heads > 0 && transformer.width.is_multiple_of(transformer.heads);
-        check(
-            transformer.heads,
-            "transformer.heads",
-            divides,
-            "a divisor of transformer.width",
-        )
+        SettingsCheck::new(Self::SECTION)
+            .number("validation_fraction", self.validation_fraction, 0.05, 0.5)
+            .size("embargo_bars", self.embargo_bars, 0, 10_000)
+            .size("batch_size", self.batch_size, 8, 4_096)
+            .size("epochs", self.epochs, 1, 1_000)
+            .size("patience", self.patience, 1, 100)
+            .field(
+                "windows_per_epoch",
+                self.windows_per_epoch,
+                self.windows_per_epoch >= self.batch_size,
+                "at least batch_size",
+            )
+            .field(
+                "validation_windows",
+                self.validation_windows,
+                self.validation_windows >= 100,
+                "at least 100",
+            )
+            .number("learning_rate", self.learning_rate, 1e-6, 0.1)
+            .number("warm_up_share", self.warm_up_share, 0.0, 0.9)
+            .number("final_rate_share", self.final_rate_share, 0.0, 1.0)
+            .field(
+                "beta_1",
+                self.beta_1,
+                below_one(self.beta_1),
+                "0 to below 1",
+            )
+            .field(
+                "beta_2",
+                self.beta_2,
+                below_one(self.beta_2),
+                "0 to below 1",
+            )
+            .number("epsilon", self.epsilon, 1e-12, 1e-2)
+            .number("weight_decay", self.weight_decay, 0.0, 1.0)
+            .field(
+                "gradient_norm",
+                self.gradient_norm,
+                self.gradient_norm > 0.0 && self.gradient_norm.is_finite(),
+                "a number above 0",
+            )
+            .number("dropout", self.dropout, 0.0, 0.9)
+            .size("lstm.hidden", lstm.hidden, 1, 1_024)
+            .size("lstm.layers", lstm.layers, 1, 8)
+            .size("transformer.width", transformer.width, 1, 1_024)
+            .size("transformer.inner", transformer.inner, 1, 4_096)
+            .size("transformer.layers", transformer.layers, 1, 8)
+            .field(
+                "transformer.heads",
+                transformer.heads,
+                divides,
+                "a divisor of transformer.width",
+            )
+            .end()
     }
-}
-
-fn check(
-    value: impl ToString,
-    field: &'static str,
-    valid: bool,
-    expected: &'static str,
-) -> Result<(), TrainingError> {
-    if valid {
-        return Ok(());
-    }
-    Err(TrainingError::Setting {
-        field,
-        value: value.to_string(),
-        expected,
-    })
 }
 
 #[cfg(test)]
@@ -296,24 +212,24 @@ mod tests {
 
     #[test]
     fn defaults_are_valid_and_a_wrong_value_is_named() {
-        TrainingSettings::default().validate().unwrap();
-        TrainingSettings::default().quick().validate().unwrap();
+        TrainingSettings::default().check().unwrap();
+        TrainingSettings::default().quick().check().unwrap();
         let settings = TrainingSettings {
             learning_rate: 5.0,
             ..TrainingSettings::default()
         };
         assert_eq!(
-            settings.validate().unwrap_err().to_string(),
-            "setting training.learning_rate is 5: expected 1e-6 to 0.1"
+            settings.check().unwrap_err().to_string(),
+            "[training] learning_rate = 5 cannot be used: expected 0.000001 to 0.1"
         );
         let mut settings = TrainingSettings::default();
         settings.transformer.heads = 5;
         assert!(
             settings
-                .validate()
+                .check()
                 .unwrap_err()
                 .to_string()
-                .contains("transformer.heads is 5")
+                .contains("transformer.heads = 5")
         );
     }
 }

@@ -176,6 +176,7 @@ export function Dashboard() {
               analysis={analysis}
               now={marketTime}
               loading={predictions.state === 'loading'}
+              state={status?.message ?? null}
             />
             <ModelsCard verdict={verdict} loading={predictions.state === 'loading'} />
             <SidePanel

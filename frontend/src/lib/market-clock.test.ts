@@ -9,11 +9,13 @@ const status: Status = {
   phase: 'running',
   message: '',
   source: 'live',
+  source_note: null,
   market: 'open',
   next_open: null,
   now: NOW,
   speed: 1,
   models: { lstm: null, transformer: null },
+  setup: null,
 }
 
 describe('marketNow', () => {

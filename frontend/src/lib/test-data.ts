@@ -44,11 +44,13 @@ export const wireStatus = {
   phase: 'running',
   message: 'All 20 stocks are analysed.',
   source: 'replay',
+  source_note: 'Recorded prices of the past, not those of today.',
   market: 'open',
   next_open: null,
   now: '2018-03-26T13:31:01Z',
   speed: 60,
   models: { lstm: 'lstm-1', transformer: 'transformer-1' },
+  setup: null,
 }
 
 export const wireSnapshot = {

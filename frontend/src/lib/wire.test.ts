@@ -50,6 +50,16 @@ describe('readMessage', () => {
     expect(read({ type: 'status', seq: 4, status: wireStatus }).value).toMatchObject({ status: { source: 'replay' } })
   })
 
+  it('reads what a first start still compiles, and does without it', () => {
+    const setup = { state: 'building', done: 312, of: 620, seconds_left: 430, message: 'Still compiling.' }
+    const status = { ...wireStatus, setup, source_note: undefined }
+    expect(read({ type: 'status', seq: 4, status }).value).toMatchObject({
+      status: { setup: { done: 312, of: 620 }, source_note: null },
+    })
+    const message = { type: 'status', seq: 4, status: { ...wireStatus, setup: undefined } }
+    expect(read(message).value).toMatchObject({ status: { setup: null } })
+  })
+
   it.each([
     ['not JSON', '{"type":"price"'],
     ['binary', new ArrayBuffer(4)],

@@ -145,15 +145,26 @@ export const findingSchema = z.object({
   detail: z.string(),
 })
 
+const setupSchema = z.object({
+  state: z.enum(['building', 'failed']),
+  done: z.number().check(z.gte(0)),
+  of: z.number().check(z.gte(0)),
+  message: z.string(),
+})
+
 const statusSchema = z.object({
   phase: z.enum(['backfilling', 'training', 'running']),
   message: z.string(),
   source: z.enum(['live', 'simulated', 'replay']),
+  /** What users must know of prices that are not the market's of today. */
+  source_note: nullable(z.string()),
   market: z.enum(['open', 'closed']),
   next_open: nullable(time),
   now: time,
   speed: z.number().check(z.positive()),
   models: z.object({ lstm: nullable(z.string()), transformer: nullable(z.string()) }),
+  /** What a first start still compiles. */
+  setup: nullable(setupSchema),
 })
 
 const seq = z.number().check(z.gte(0))
@@ -201,6 +212,7 @@ export type Finding = z.infer<typeof findingSchema>
 export type Stock = Omit<z.infer<typeof stockSchema>, 'analysis'> & { analysis: Analysis | null }
 export type Status = z.infer<typeof statusSchema>
 export type Source = Status['source']
+export type Setup = z.infer<typeof setupSchema>
 export type Snapshot = Omit<z.infer<typeof snapshotSchema>, 'stocks'> & { stocks: Stock[] }
 export type PriceMessage = z.infer<typeof priceSchema>
 export type AnalysisMessage = z.infer<typeof analysisMessageSchema>

@@ -344,11 +344,13 @@ mod tests {
             phase: Phase::Training,
             message: String::new(),
             source: Source::Live,
+            source_note: None,
             market: Market::Closed,
             next_open: None,
             now: DateTime::UNIX_EPOCH,
             speed: 1.0,
             models: ModelsInUseBody::default(),
+            setup: None,
         };
         Board::new(&listings, status)
     }

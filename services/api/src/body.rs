@@ -247,6 +247,32 @@ pub(crate) struct ModelsInUseBody {
     pub(crate) transformer: Option<ModelId>,
 }
 
+/// Whether the compilation behind the page goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SetupState {
+    /// It goes on.
+    Building,
+    /// It ended, and programs are missing.
+    Failed,
+}
+
+/// How far the compilation is that a first start leaves running behind the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Setup)]
+pub(crate) struct SetupBody {
+    /// Whether it goes on.
+    pub(crate) state: SetupState,
+    /// Crates compiled.
+    pub(crate) done: u32,
+    /// Crates to compile, those compiled among them; 0 while that is not known.
+    pub(crate) of: u32,
+    /// Estimate, seconds; null while there is none.
+    pub(crate) seconds_left: Option<u64>,
+    /// For people: how far it is, or what is missing and what to do.
+    pub(crate) message: String,
+}
+
 /// The state of the system, for people.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Status)]
@@ -257,6 +283,8 @@ pub(crate) struct StatusBody {
     pub(crate) message: String,
     /// Where prices come from.
     pub(crate) source: Source,
+    /// What users must know of prices that are not the market's of today; null for those.
+    pub(crate) source_note: Option<&'static str>,
     /// Whether the exchange trades.
     pub(crate) market: Market,
     /// When the exchange opens next; null while it is open.
@@ -267,6 +295,8 @@ pub(crate) struct StatusBody {
     pub(crate) speed: f64,
     /// The champions in use.
     pub(crate) models: ModelsInUseBody,
+    /// What a first start still compiles; null when nothing is compiled, or all is done.
+    pub(crate) setup: Option<SetupBody>,
 }
 
 /// The first WebSocket message, and the answer to a subscription; `type` and `seq` stand before.

@@ -16,7 +16,7 @@ use storage::{ModelEvent, ModelEventKind, PgPool, record_model_event};
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{folders::without_folders, metrics::Metrics};
 
 /// The live path does not wait for the diary, but new champions do.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +37,13 @@ pub(crate) struct Places {
     pub(crate) model_config: PathBuf,
     /// The folder of the artifacts.
     pub(crate) models_dir: PathBuf,
+}
+
+impl Places {
+    /// A text for clients: without the folders of this machine.
+    pub(crate) fn without_folders(&self, text: &str) -> String {
+        without_folders(text, &[&self.models_dir, &self.model_config])
+    }
 }
 
 /// Loads the champions now, and others whenever the champions' file names them, until the token is cancelled.
@@ -86,7 +93,7 @@ pub(crate) async fn keep_loaded(
                 models.send_if_modified(|models| models.trouble.take().is_some());
             }
             Err(error) => {
-                if report(&error, &models, &metrics) {
+                if report(&error, &places, &models, &metrics) {
                     diary.refused(&places, before.as_deref()).await;
                 }
             }
@@ -222,18 +229,24 @@ fn say_how_sure(model: &Model, asked: f64) {
 }
 
 /// Says what is wrong, once; answers whether it was new.
-fn report(error: &anyhow::Error, models: &watch::Sender<Models>, metrics: &Metrics) -> bool {
+fn report(
+    error: &anyhow::Error,
+    places: &Places,
+    models: &watch::Sender<Models>,
+    metrics: &Metrics,
+) -> bool {
     models.send_if_modified(|models| {
         let stays = if models.champions.is_some() {
             "the last good ones stay in use"
         } else {
             "none are in use"
         };
-        let trouble = format!("the champions on disk are refused, {stays}: {error:#}");
+        let found = format!("the champions on disk are refused, {stays}: {error:#}");
+        let trouble = places.without_folders(&found);
         if models.trouble.as_ref() == Some(&trouble) {
             return false;
         }
-        tracing::error!("{trouble}");
+        tracing::error!("{found}");
         metrics.model_load_failures.add(1);
         models.trouble = Some(trouble);
         true

@@ -53,6 +53,8 @@ pub(crate) struct Progress {
     pub(crate) with_bars: usize,
     /// Tickers with enough bars for the models.
     pub(crate) ready: usize,
+    /// Tickers with an analysis.
+    pub(crate) analysed: usize,
     /// Whether the database was read once.
     pub(crate) loaded: bool,
     /// What it suffers from, for people.
@@ -687,6 +689,7 @@ impl Engine {
                 .filter(|line| line.newest().is_some())
                 .count(),
             ready: self.lines.iter().filter(|line| line.window_full()).count(),
+            analysed: self.lines.iter().filter(|line| line.is_analysed()).count(),
             loaded: true,
             trouble: None,
         };

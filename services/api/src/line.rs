@@ -119,6 +119,11 @@ impl Line {
         self.analysed = self.newest().map(|bar| bar.start);
     }
 
+    /// Whether any of its bars was analysed.
+    pub(crate) fn is_analysed(&self) -> bool {
+        self.analysed.is_some()
+    }
+
     /// Last close before a moment, US dollars per share.
     pub(crate) fn close_before(&self, time: DateTime<Utc>) -> Option<f64> {
         let older = self.bars.partition_point(|bar| bar.start < time);

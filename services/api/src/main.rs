@@ -4,7 +4,8 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use api::{App, Settings, bind};
-use service_kit::{Clock, Shutdown};
+use clap::Parser;
+use service_kit::{CheckArguments, Clock, SettingsProblems, Shutdown};
 use storage::DatabaseSettings;
 
 /// A database that is still starting gets this long.
@@ -13,8 +14,32 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests are short: more connections than cores only queue inside the database.
 const MAX_CONNECTIONS: u32 = 10;
 
+/// Serves the dashboard, REST and WebSocket, and analyses every closed bar with both champions.
+#[derive(Parser)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
+struct Arguments {
+    #[command(flatten)]
+    check: CheckArguments,
+}
+
+/// The variables that it reads beside those of all programs.
+const ENVIRONMENT: [&str; 9] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_API_ADDRESS",
+    "TANDEM_FRONTEND_DIR",
+    "TANDEM_SOURCE",
+    "TANDEM_MODELS_DIR",
+    "TANDEM_MODEL_CONFIG",
+    "TANDEM_BUILD_FILE",
+];
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    if Arguments::parse().check.check_settings {
+        return service_kit::check_settings(load());
+    }
     if let Err(error) = service_kit::init_telemetry() {
         eprintln!("api: {:#}", anyhow::Error::new(error));
         return ExitCode::FAILURE;
@@ -28,13 +53,22 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Reads everything that it needs to know from outside, the database's address last.
+fn load() -> Result<(Settings, Clock, String), SettingsProblems> {
+    SettingsProblems::collect(|problems| {
+        let settings = Settings::load(problems);
+        let clock = problems.note(Clock::from_environment());
+        let database_url = problems.note(service_kit::database_url());
+        Some((settings?, clock?, database_url?))
+    })
+}
+
 async fn run() -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
-    let settings = Settings::from_environment()?;
-    let clock = Clock::from_environment()?;
+    let (settings, clock, database_url) = load()?;
     let listener = bind(settings.address)?;
     let database = DatabaseSettings {
-        url: service_kit::database_url()?.into(),
+        url: database_url.into(),
         connect_timeout: CONNECT_TIMEOUT,
         max_connections: MAX_CONNECTIONS,
     };

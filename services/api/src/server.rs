@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     recorder,
     settings::{Settings, Timing},
+    setup::SetupFile,
     state::AppState,
     status::{StatusKeeper, status},
     thresholds::{self, Thresholds},
@@ -74,6 +75,7 @@ impl App {
             calendar,
             &Models::default(),
             &waiting,
+            None,
         );
         let board = Arc::new(Board::new(&settings.universe.tickers, first_status));
         let (progress_sender, progress) = watch::channel(waiting);
@@ -133,6 +135,7 @@ impl App {
             source: settings.source,
             models: models.clone(),
             progress: progress.clone(),
+            setup: SetupFile::new(settings.build_file),
         };
         tasks.spawn(keeper.run(Timing::interval(timing.status_seconds), shutdown.clone()));
 

@@ -5,8 +5,9 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use domain::{Policy, Universe};
+use domain::{InvalidSettings, Policy, SettingsCheck, SettingsSection, Universe};
 use serde::{Deserialize, Serialize};
+use service_kit::SettingsProblems;
 use utoipa::ToSchema;
 
 /// Everything the api needs to know from outside.
@@ -22,6 +23,9 @@ pub struct Settings {
     pub model_config: PathBuf,
     /// What clients are told about the origin of prices: `TANDEM_SOURCE`, by default `live`.
     pub source: Source,
+    /// Where the compilation that a first start leaves running tells how far it is: `TANDEM_BUILD_FILE`; none when
+    /// nothing is compiled.
+    pub build_file: Option<PathBuf>,
     /// Section `[universe]`.
     pub universe: Universe,
     /// Section `[policy]`.
@@ -41,6 +45,17 @@ pub enum Source {
     Simulated,
     /// A recorded market.
     Replay,
+}
+
+impl Source {
+    /// What users must know of prices that are not the market's of today.
+    pub(crate) const fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Live => None,
+            Self::Simulated => Some(domain::PLANTED_EFFECT),
+            Self::Replay => Some("Recorded prices of the past, not those of today."),
+        }
+    }
 }
 
 /// Section `[api]` of the settings: intervals of system time, seconds.
@@ -71,6 +86,32 @@ impl Default for Timing {
     }
 }
 
+impl SettingsSection for Timing {
+    const SECTION: &'static str = "api";
+
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let mut check = SettingsCheck::new(Self::SECTION);
+        for (field, seconds) in [
+            ("ping_seconds", self.ping_seconds),
+            ("client_timeout_seconds", self.client_timeout_seconds),
+            ("safety_seconds", self.safety_seconds),
+            ("reload_seconds", self.reload_seconds),
+            ("status_seconds", self.status_seconds),
+        ] {
+            check = check.number(field, seconds, 0.01, 86_400.0);
+        }
+        let (ping, timeout) = (self.ping_seconds, self.client_timeout_seconds);
+        check
+            .field(
+                "client_timeout_seconds",
+                timeout,
+                timeout > ping,
+                format!("more than ping_seconds = {ping}: whoever is never asked cannot answer"),
+            )
+            .end()
+    }
+}
+
 impl Timing {
     /// Seconds as a duration; what is no sensible interval becomes a short one.
     pub(crate) fn interval(seconds: f64) -> Duration {
@@ -84,26 +125,32 @@ impl Timing {
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 impl Settings {
-    /// Reads the environment and the settings file.
-    ///
-    /// # Errors
-    /// Names the variable, or the file, section and field, that cannot be used.
-    pub fn from_environment() -> anyhow::Result<Self> {
-        let policy: Policy = service_kit::load_settings("policy")?;
-        policy
-            .check()
-            .context("section [policy] of the settings cannot be used")?;
-        Ok(Self {
-            address: address(std::env::var("TANDEM_API_ADDRESS").ok().as_deref())?,
+    /// Reads the environment and the settings file; notes every variable, and file, section and field, that cannot be
+    /// used.
+    pub fn load(problems: &mut SettingsProblems) -> Option<Self> {
+        let policy = problems.section();
+        let universe = problems.section();
+        let timing = problems.section();
+        let address = problems.note(address(variable("TANDEM_API_ADDRESS").as_deref()));
+        let source = problems.note(source(variable("TANDEM_SOURCE").as_deref()));
+        Some(Self {
+            address: address?,
             frontend_dir: service_kit::frontend_dir(),
             models_dir: service_kit::models_dir(),
             model_config: service_kit::model_config_path(),
-            source: source(std::env::var("TANDEM_SOURCE").ok().as_deref())?,
-            universe: service_kit::load_settings("universe")?,
-            policy,
-            timing: service_kit::load_settings("api")?,
+            source: source?,
+            build_file: variable("TANDEM_BUILD_FILE")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            universe: universe?,
+            policy: policy?,
+            timing: timing?,
         })
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn address(value: Option<&str>) -> anyhow::Result<SocketAddr> {
@@ -139,6 +186,25 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("TANDEM_API_ADDRESS=\"localhost\"")
+        );
+    }
+
+    #[test]
+    fn intervals_that_cannot_work_are_named() {
+        Timing::default().check().unwrap();
+        let wrong = |timing: Timing| timing.check().unwrap_err().to_string();
+        let never = wrong(Timing {
+            reload_seconds: f64::INFINITY,
+            ..Timing::default()
+        });
+        assert!(never.contains("[api] reload_seconds = inf"), "{never}");
+        let unasked = wrong(Timing {
+            client_timeout_seconds: 20.0,
+            ..Timing::default()
+        });
+        assert!(
+            unasked.contains("[api] client_timeout_seconds = 20"),
+            "{unasked}"
         );
     }
 

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     board::Board,
-    body::{Market, ModelsInUseBody, Phase, StatusBody},
+    body::{Market, ModelsInUseBody, Phase, SetupBody, SetupState, StatusBody},
     champions::Models,
     engine::Progress,
     settings::Source,
+    setup::SetupFile,
 };
 
-/// The market opens and closes unannounced: how often that is looked at.
+/// The market opens and closes unannounced, and the compilation goes on: how often that is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Publishes the status when it changes, and now and then for the time in it, until the token is cancelled.
@@ -30,6 +31,7 @@ pub(crate) struct StatusKeeper {
     pub(crate) source: Source,
     pub(crate) models: watch::Receiver<Models>,
     pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) setup: SetupFile,
 }
 
 impl StatusKeeper {
@@ -42,28 +44,46 @@ impl StatusKeeper {
                 () = shutdown.cancelled() => return,
                 Ok(()) = self.models.changed() => (),
                 Ok(()) = self.progress.changed() => (),
-                _ = look.tick() => (),
+                _ = look.tick() => self.setup.read(),
             }
+            let models = self.models.borrow_and_update().clone();
+            let unaffected = if models.champions.is_some() {
+                "Prices and analyses"
+            } else {
+                "Prices"
+            };
             let status = status(
                 self.clock.now(),
                 self.clock.speed(),
                 self.source,
                 self.calendar,
-                &self.models.borrow_and_update(),
+                &models,
                 &self.progress.borrow_and_update(),
+                self.setup.body(Utc::now(), unaffected),
             );
-            let known = self.board.view();
-            let same = *known.status()
-                == StatusBody {
-                    now: known.status().now,
-                    ..status.clone()
-                };
-            if !same || published.elapsed() >= repeat {
+            let changed = has_changed(self.board.view().status(), &status);
+            if changed || published.elapsed() >= repeat {
                 self.board.publish_status(status);
                 published = Instant::now();
             }
         }
     }
+}
+
+/// Whether anything differs but the time and how far the compilation is: these wait for the next repetition.
+fn has_changed(known: &StatusBody, status: &StatusBody) -> bool {
+    let state = |status: &StatusBody| status.setup.as_ref().map(|setup| setup.state);
+    let setup = if state(known) == state(status) {
+        &known.setup
+    } else {
+        &status.setup
+    };
+    *known
+        != StatusBody {
+            now: known.now,
+            setup: setup.clone(),
+            ..status.clone()
+        }
 }
 
 /// The status at a market time.
@@ -74,9 +94,10 @@ pub(crate) fn status(
     calendar: &Calendar,
     models: &Models,
     progress: &Progress,
+    setup: Option<SetupBody>,
 ) -> StatusBody {
     let open = calendar.session_at(now).is_some();
-    let (phase, mut message) = phase(models, progress);
+    let (phase, mut message) = phase(models, progress, setup.as_ref());
     for trouble in models.trouble.iter().chain(&progress.trouble) {
         message.push_str(". Trouble: ");
         message.push_str(trouble);
@@ -85,6 +106,7 @@ pub(crate) fn status(
         phase,
         message,
         source,
+        source_note: source.note(),
         market: if open { Market::Open } else { Market::Closed },
         next_open: if open {
             None
@@ -100,29 +122,47 @@ pub(crate) fn status(
                 lstm: Some(champions.lstm.manifest().model_id.clone()),
                 transformer: Some(champions.transformer.manifest().model_id.clone()),
             }),
+        setup,
     }
 }
 
-fn phase(models: &Models, progress: &Progress) -> (Phase, String) {
+fn phase(models: &Models, progress: &Progress, setup: Option<&SetupBody>) -> (Phase, String) {
     let Progress {
         watched,
         with_bars,
         ready,
+        analysed,
         ..
     } = progress;
     if *with_bars == 0 {
         (
             Phase::Backfilling,
-            "Waiting for the first prices".to_owned(),
+            "Waiting for the first prices; analyses follow".to_owned(),
         )
     } else if *ready == 0 {
         (
             Phase::Backfilling,
-            format!("Loading history: {with_bars} of {watched} stocks have prices"),
+            format!(
+                "Loading history: {with_bars} of {watched} stocks have prices, none enough to be analysed yet"
+            ),
         )
     } else if models.champions.is_none() {
-        let message = "Prices are live; there are no models yet, recommendations follow when they are trained";
-        (Phase::Training, message.to_owned())
+        let waiting_for = match setup.map(|setup| setup.state) {
+            Some(SetupState::Building) => {
+                "training begins when its program is compiled, and analyses after it"
+            }
+            Some(SetupState::Failed) => "their training could not be compiled",
+            None => "analyses begin when they are trained",
+        };
+        (
+            Phase::Training,
+            format!("There are prices but no models yet: {waiting_for}"),
+        )
+    } else if *analysed == 0 {
+        (
+            Phase::Running,
+            "Both models are loaded; the first analyses follow".to_owned(),
+        )
     } else if ready < watched {
         (
             Phase::Running,
@@ -138,6 +178,9 @@ fn phase(models: &Models, progress: &Progress) -> (Phase, String) {
 
 #[cfg(test)]
 mod tests {
+    use inference::{Champions, testing::promote_random_champions};
+    use model_registry::ChampionsFile;
+
     use super::*;
 
     fn at(time: &str, progress: &Progress, trouble: Option<&str>) -> StatusBody {
@@ -152,7 +195,18 @@ mod tests {
             calendar::nyse(),
             &models,
             progress,
+            None,
         )
+    }
+
+    fn setup(state: SetupState, done: u32) -> SetupBody {
+        SetupBody {
+            state,
+            done,
+            of: 620,
+            seconds_left: None,
+            message: "Still compiling".to_owned(),
+        }
     }
 
     #[test]
@@ -174,6 +228,90 @@ mod tests {
         assert_eq!(
             at("2018-03-26T13:30:00Z", &progress, None).phase,
             Phase::Training
+        );
+    }
+
+    #[test]
+    fn no_training_is_told_of_before_it_is_compiled() {
+        let progress = Progress {
+            watched: 20,
+            with_bars: 20,
+            ready: 20,
+            ..Progress::default()
+        };
+        let message = |state: Option<SetupState>| {
+            let setup = state.map(|state| setup(state, 312));
+            phase(&Models::default(), &progress, setup.as_ref()).1
+        };
+        assert!(message(None).ends_with("analyses begin when they are trained"));
+        assert!(
+            message(Some(SetupState::Building)).contains("begins when its program is compiled")
+        );
+        assert!(message(Some(SetupState::Failed)).ends_with("could not be compiled"));
+    }
+
+    #[test]
+    fn analyses_are_not_told_of_before_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = ChampionsFile::new(folder.path().join("model_config.json"));
+        promote_random_champions(folder.path(), &file, 1).unwrap();
+        let champions = Champions::load(folder.path(), &file.read().unwrap()).unwrap();
+        let models = Models {
+            champions: Some(Arc::new(champions)),
+            trouble: None,
+        };
+        let mut progress = Progress {
+            watched: 20,
+            with_bars: 20,
+            ready: 20,
+            ..Progress::default()
+        };
+        let (first, message) = phase(&models, &progress, None);
+        assert_eq!(first, Phase::Running);
+        assert!(message.ends_with("the first analyses follow"), "{message}");
+        progress.analysed = 20;
+        let (_, message) = phase(&models, &progress, None);
+        assert!(
+            message.starts_with("All 20 stocks are analysed"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn progress_of_the_compilation_waits_for_the_next_repetition() {
+        let known = StatusBody {
+            setup: Some(setup(SetupState::Building, 312)),
+            ..at("2018-03-26T13:30:00Z", &Progress::default(), None)
+        };
+        let with = |setup: Option<SetupBody>| StatusBody {
+            now: known.now + chrono::TimeDelta::seconds(1),
+            setup,
+            ..known.clone()
+        };
+        assert!(!has_changed(
+            &known,
+            &with(Some(setup(SetupState::Building, 313)))
+        ));
+        assert!(has_changed(
+            &known,
+            &with(Some(setup(SetupState::Failed, 312)))
+        ));
+        assert!(has_changed(&known, &with(None)));
+        let opened = StatusBody {
+            market: Market::Closed,
+            ..with(known.setup.clone())
+        };
+        assert!(has_changed(&known, &opened));
+    }
+
+    #[test]
+    fn only_the_real_market_of_today_needs_no_note() {
+        assert_eq!(Source::Live.note(), None);
+        let simulated = Source::Simulated.note().unwrap();
+        assert_eq!(simulated, domain::PLANTED_EFFECT);
+        assert_eq!(
+            at("2018-03-26T13:30:00Z", &Progress::default(), None).source_note,
+            Source::Replay.note()
         );
     }
 

@@ -8,17 +8,19 @@ use std::{error::Error, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use domain::Universe;
+use domain::{Ticker, Universe};
 use ingestion::{IngestError, IngestSettings, MarketTime};
 use market_data::{Gate, GateLimits, Vendor, VendorConnection, YahooClient};
-use service_kit::{Clock, Shutdown};
+use service_kit::{CheckArguments, Clock, SettingsProblems, Shutdown};
 use storage::StorageError;
 
 use crate::{undo::Named, update::Updater};
 
 /// Keeps the splits, spin-offs and dividends of the watched stocks up to date, by which prices are adjusted.
+///
+/// Exit codes: 0 done; 1 failed for good; 75 failed in a way that may pass, call again.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 struct Arguments {
     /// Do it once and end; this is the default.
     #[arg(long)]
@@ -35,11 +37,26 @@ struct Arguments {
         conflicts_with_all = ["once", "daemon", "remove"]
     )]
     restore: Option<Vec<String>>,
+    #[command(flatten)]
+    check: CheckArguments,
 }
+
+/// The variables that it reads beside those of all programs.
+const ENVIRONMENT: [&str; 5] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_VENDOR_ADDRESS",
+    "TANDEM_VENDOR_CA",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service_kit::exit_code(run_until_signal(Arguments::parse()).await, may_pass)
+    let arguments = Arguments::parse();
+    if arguments.check.check_settings {
+        return service_kit::check_settings(Settings::load());
+    }
+    service_kit::exit_code(run_until_signal(arguments).await, may_pass)
 }
 
 async fn run_until_signal(arguments: Arguments) -> anyhow::Result<()> {
@@ -78,14 +95,47 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
 }
 
+/// Everything that an update needs to know from outside.
+struct Settings {
+    tickers: Vec<Ticker>,
+    ingest: IngestSettings,
+    clock: Clock,
+    connection: VendorConnection,
+    database_url: String,
+}
+
+impl Settings {
+    /// Reads the settings file and the environment.
+    fn load() -> Result<Self, SettingsProblems> {
+        SettingsProblems::collect(|problems| {
+            let universe = problems.section::<Universe>();
+            let ingest = problems.section::<IngestSettings>();
+            let clock = problems.note(Clock::from_environment());
+            let database_url = problems.note(service_kit::database_url());
+            let (tickers, ingest) = (universe?.symbols(), ingest?);
+            let connection = VendorConnection::from_environment(ingest.request_timeout());
+            problems.note(connection.check());
+            problems.contradiction(connection.check_tickers(&tickers));
+            Some(Self {
+                tickers,
+                ingest,
+                clock: clock?,
+                connection,
+                database_url: database_url?,
+            })
+        })
+    }
+}
+
 async fn start() -> anyhow::Result<Updater> {
-    let universe: Universe = service_kit::load_settings("universe")?;
-    let settings: IngestSettings = service_kit::load_settings("ingest")?;
-    settings.check()?;
-    let clock = Clock::from_environment()?;
-    let vendor = YahooClient::new(&VendorConnection::from_environment(
-        settings.request_timeout(),
-    ))?;
+    let Settings {
+        tickers,
+        ingest: settings,
+        clock,
+        connection,
+        database_url,
+    } = Settings::load()?;
+    let vendor = YahooClient::new(&connection)?;
     let (now, speed) = (clock.clone(), clock.clone());
     let time = MarketTime::new(move || now.now(), move || speed.speed());
     let limits = GateLimits {
@@ -93,15 +143,10 @@ async fn start() -> anyhow::Result<Updater> {
         concurrency: settings.concurrency,
         ..GateLimits::of(Vendor::Yahoo)
     };
-    let tickers = universe.symbols();
-    anyhow::ensure!(
-        !tickers.is_empty(),
-        "[universe] of the settings lists no tickers"
-    );
     tracing::info!(tickers = tickers.len(), market_time = %clock.now(), speed = clock.speed(), "corporate-actions starts");
     Ok(Updater {
         gate: Gate::new(Vendor::Yahoo.name(), time.clone(), limits),
-        pool: storage::open(service_kit::database_url()?).await?,
+        pool: storage::open(database_url).await?,
         vendor,
         time,
         clock,

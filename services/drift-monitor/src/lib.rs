@@ -47,25 +47,21 @@ pub struct DriftMonitor {
 
 impl DriftMonitor {
     /// A monitor of these stocks.
-    ///
-    /// # Errors
-    /// When a setting cannot be used.
     pub fn new(
         settings: DriftSettings,
         places: Places,
         tickers: Vec<Ticker>,
         pool: PgPool,
         alerts: Alerts,
-    ) -> anyhow::Result<Self> {
-        settings.check()?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             settings,
             places,
             tickers,
             pool,
             alerts,
             caught_up: false,
-        })
+        }
     }
 
     /// Resolves outcomes and looks at the champions whenever it is time, until it is dropped. What fails is logged and

@@ -1,5 +1,5 @@
-use anyhow::ensure;
 use chrono::TimeDelta;
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 
 /// When a champion is looked at and what is too much: section `[drift]` of the settings.
@@ -109,79 +109,109 @@ impl Default for DriftSettings {
     }
 }
 
-impl DriftSettings {
+impl SettingsSection for DriftSettings {
+    const SECTION: &'static str = "drift";
+
     /// Refuses what would never alarm, always alarm, or never end.
-    ///
-    /// # Errors
-    /// Names the first such setting and its value.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let counts = [
-            ("check_minutes", self.check_minutes, 1, 390),
-            ("after_close_minutes", self.after_close_minutes, 0, 720),
-            ("worsen_after", self.worsen_after, 1, 100),
-            ("improve_after", self.improve_after, 1, 100),
-            ("frozen_minutes", self.frozen_minutes, 2, 390),
-            ("outcome_sessions", self.outcome_sessions, 1, 60),
-            ("fewest_outcomes", self.fewest_outcomes, 1, 1_000_000),
-            ("settle_minutes", self.settle_minutes, 0, 1_440),
-            ("give_up_hours", self.give_up_hours, 1, 720),
-            ("shadow_sessions", self.shadow_sessions, 1, 60),
-            ("shadow_stride", self.shadow_stride, 1, 390),
-            ("candidates", self.candidates, 1, 100),
-            ("cool_down_days", self.cool_down_days, 0, 365),
-        ];
-        for (field, value, least, most) in counts {
-            ensure!(
-                (least..=most).contains(&value),
-                "[drift] {field} = {value} cannot be used: expected {least} to {most}"
-            );
-        }
-        let steps = [
-            ("features", self.degraded_features, self.critical_features),
-            (
-                "correlation",
-                self.degraded_correlation,
-                self.critical_correlation,
-            ),
-            (
-                "volatility",
-                self.degraded_volatility,
-                self.critical_volatility,
-            ),
-            (
-                "volatility_of_training",
-                self.degraded_volatility_of_training,
-                self.critical_volatility_of_training,
-            ),
-            ("stocks", self.degraded_stocks, self.critical_stocks),
-            (
-                "excess_loss",
-                self.degraded_excess_loss,
-                self.critical_excess_loss,
-            ),
-        ];
-        for (name, degraded, critical) in steps {
-            ensure!(
-                degraded > 0.0 && critical >= degraded && critical.is_finite(),
-                "[drift] degraded_{name} = {degraded} and critical_{name} = {critical} cannot be used: expected numbers \
-                 above 0, the second not below the first"
-            );
-        }
-        let numbers = [
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let mut check = SettingsCheck::new(Self::SECTION)
+            .count("check_minutes", self.check_minutes, 1, 390)
+            .count("after_close_minutes", self.after_close_minutes, 0, 720)
+            .count("worsen_after", self.worsen_after, 1, 100)
+            .count("improve_after", self.improve_after, 1, 100)
+            .count("frozen_minutes", self.frozen_minutes, 2, 390)
+            .count("outcome_sessions", self.outcome_sessions, 1, 60)
+            .count("fewest_outcomes", self.fewest_outcomes, 1, 1_000_000)
+            .count("settle_minutes", self.settle_minutes, 0, 1_440)
+            .count("give_up_hours", self.give_up_hours, 1, 720)
+            .field(
+                "give_up_hours",
+                self.give_up_hours,
+                self.give_up() > self.settle(),
+                format!("more than settle_minutes = {}", self.settle_minutes),
+            )
+            .count("shadow_sessions", self.shadow_sessions, 1, 60)
+            .count("shadow_stride", self.shadow_stride, 1, 390)
+            .count("candidates", self.candidates, 1, 100)
+            .count("cool_down_days", self.cool_down_days, 0, 365);
+        let above_zero = |value: f64| value > 0.0 && value.is_finite();
+        for (field, value) in [
             ("tolerance", self.tolerance),
             ("impossible_step", self.impossible_step),
-            ("degraded_confidence", self.degraded_confidence),
             ("rollback_margin", self.rollback_margin),
-        ];
-        for (field, value) in numbers {
-            ensure!(
-                value > 0.0 && value.is_finite(),
-                "[drift] {field} = {value} cannot be used: expected a number above 0"
+        ] {
+            check = check.field(field, value, above_zero(value), "a number above 0");
+        }
+        // A share lies between 0 and 1, a ratio of two volatilities or its reverse is at least 1.
+        let share = (0.0, 1.0);
+        let ratio = (1.0, f64::MAX);
+        let positive = (0.0, f64::MAX);
+        check = check.field(
+            "degraded_confidence",
+            self.degraded_confidence,
+            self.degraded_confidence > 0.0 && self.degraded_confidence <= 1.0,
+            "a share above 0, up to 1",
+        );
+        for ((least, most), degraded, critical) in [
+            (
+                share,
+                ("degraded_features", self.degraded_features),
+                ("critical_features", self.critical_features),
+            ),
+            (
+                positive,
+                ("degraded_correlation", self.degraded_correlation),
+                ("critical_correlation", self.critical_correlation),
+            ),
+            (
+                ratio,
+                ("degraded_volatility", self.degraded_volatility),
+                ("critical_volatility", self.critical_volatility),
+            ),
+            (
+                ratio,
+                (
+                    "degraded_volatility_of_training",
+                    self.degraded_volatility_of_training,
+                ),
+                (
+                    "critical_volatility_of_training",
+                    self.critical_volatility_of_training,
+                ),
+            ),
+            (
+                share,
+                ("degraded_stocks", self.degraded_stocks),
+                ("critical_stocks", self.critical_stocks),
+            ),
+            (
+                positive,
+                ("degraded_excess_loss", self.degraded_excess_loss),
+                ("critical_excess_loss", self.critical_excess_loss),
+            ),
+        ] {
+            let expected = if most < f64::MAX {
+                format!("a number above {least}, up to {most}")
+            } else {
+                format!("a number above {least}")
+            };
+            let inside = |value: f64| value > least && value <= most;
+            for (field, value) in [degraded, critical] {
+                check = check.field(field, value, inside(value), expected.as_str());
+            }
+            let (field, value) = critical;
+            check = check.field(
+                field,
+                value,
+                value >= degraded.1,
+                format!("no less than {} = {}", degraded.0, degraded.1),
             );
         }
-        Ok(())
+        check.end()
     }
+}
 
+impl DriftSettings {
     pub(crate) fn check_interval(&self) -> TimeDelta {
         TimeDelta::minutes(self.check_minutes.into())
     }
@@ -230,5 +260,22 @@ mod tests {
             ..DriftSettings::default()
         });
         assert!(nothing.contains("tolerance = NaN"), "{nothing}");
+        let more_than_all = wrong(DriftSettings {
+            critical_stocks: 1.5,
+            ..DriftSettings::default()
+        });
+        assert!(
+            more_than_all.contains("[drift] critical_stocks = 1.5"),
+            "{more_than_all}"
+        );
+        let given_up_at_once = wrong(DriftSettings {
+            settle_minutes: 90,
+            give_up_hours: 1,
+            ..DriftSettings::default()
+        });
+        assert!(
+            given_up_at_once.contains("give_up_hours = 1"),
+            "{given_up_at_once}"
+        );
     }
 }

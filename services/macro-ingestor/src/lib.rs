@@ -62,7 +62,7 @@ impl MacroIngestor {
     /// Sets up the client. With a key all vintages are fetched, else the newest values.
     ///
     /// # Errors
-    /// When a setting cannot be used, or the connection to FRED cannot be set up.
+    /// When the connection to FRED cannot be set up.
     pub fn new(
         settings: &EconomySettings,
         connection: &VendorConnection,
@@ -70,7 +70,6 @@ impl MacroIngestor {
         pool: PgPool,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        settings.check()?;
         let (now, speed) = (clock.clone(), clock.clone());
         let time = MarketTime::new(move || now.now(), move || speed.speed());
         Ok(Self {

@@ -1,8 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::ensure;
 use chrono::{NaiveDate, TimeDelta};
-use domain::{MACRO_SERIES, SeriesId};
+use domain::{InvalidSettings, MACRO_SERIES, SeriesId, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 
 /// Which economic series are followed: section `[economy]` of the settings.
@@ -30,29 +29,25 @@ impl Default for EconomySettings {
     }
 }
 
-impl EconomySettings {
-    /// Refuses what would stop or flood the vendor.
-    ///
-    /// # Errors
-    /// Names the first such setting and its value.
-    pub fn check(&self) -> anyhow::Result<()> {
-        ensure!(
-            (1900..=2100).contains(&self.from_year),
-            "[economy] from_year = {} cannot be used: expected 1900 to 2100",
-            self.from_year
-        );
-        ensure!(
-            (1..=168).contains(&self.check_hours),
-            "[economy] check_hours = {} cannot be used: expected 1 to 168",
-            self.check_hours
-        );
-        ensure!(
-            self.request_timeout_ms > 0,
-            "[economy] request_timeout_ms = 0 cannot be used: expected 1 or more"
-        );
-        Ok(())
-    }
+impl SettingsSection for EconomySettings {
+    const SECTION: &'static str = "economy";
 
+    /// Refuses what would stop or flood the vendor.
+    fn check(&self) -> Result<(), InvalidSettings> {
+        SettingsCheck::new(Self::SECTION)
+            .field(
+                "from_year",
+                self.from_year,
+                (1900..=2100).contains(&self.from_year),
+                "1900 to 2100",
+            )
+            .count("check_hours", self.check_hours, 1, 168)
+            .count("request_timeout_ms", self.request_timeout_ms, 1, 600_000)
+            .end()
+    }
+}
+
+impl EconomySettings {
     /// [`EconomySettings::request_timeout_ms`] as a span of real time.
     pub const fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
+use chrono::NaiveDate;
 use clap::Parser;
 use domain::Ticker;
 use market_sim::{
@@ -21,7 +22,7 @@ use service_kit::{Clock, Shutdown};
 /// cannot tell the difference. What it answers depends on the market's time (TANDEM_CLOCK): bars up to now, then the
 /// minute that is forming. Logs go to standard error; RUST_LOG=debug shows more.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&["TANDEM_CLOCK"]))]
 struct Arguments {
     /// Address to listen on; port 0 takes a free one
     #[arg(
@@ -33,10 +34,15 @@ struct Arguments {
     listen: SocketAddr,
 
     /// Where to write the certificate (PEM) that clients must trust; made anew at every start
-    #[arg(long, env = "TANDEM_VENDOR_CA", value_name = "FILE")]
-    ca_out: PathBuf,
+    #[arg(
+        long,
+        env = "TANDEM_VENDOR_CA",
+        value_name = "FILE",
+        required_unless_present = "write_bars"
+    )]
+    ca_out: Option<PathBuf>,
 
-    /// Serve these recorded bars (CSV, CSV.gz or Parquet with ticker,ts,open,high,low,close,volume) instead of an
+    /// Serve these recorded bars (CSV or CSV.gz with ticker,ts,open,high,low,close,volume) instead of an
     /// invented market
     #[arg(long, value_name = "FILE")]
     bars: Option<PathBuf>,
@@ -77,17 +83,38 @@ struct Arguments {
     /// Let go wrong what this script (JSON) says, see the README; PUT /_sim/faults replaces it
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+
+    /// Serve nothing: write the invented market's one-minute bars (CSV with ticker,ts,open,high,low,close,volume) of the
+    /// sessions from --from to --to
+    #[arg(long, value_name = "FILE", requires_all = ["from", "to"], conflicts_with_all = ["bars", "actions"])]
+    write_bars: Option<PathBuf>,
+
+    /// First day to write (New York date)
+    #[arg(long, value_name = "DATE", requires = "write_bars")]
+    from: Option<NaiveDate>,
+
+    /// Last day to write (New York date), included
+    #[arg(long, value_name = "DATE", requires = "write_bars")]
+    to: Option<NaiveDate>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     service_kit::init_telemetry()?;
+    if let (Some(path), Some(from), Some(to)) =
+        (&arguments.write_bars, arguments.from, arguments.to)
+    {
+        return write_bars(&open_market(&arguments)?, path, from, to);
+    }
+    let ca_out = arguments
+        .ca_out
+        .as_deref()
+        .context("--ca-out FILE is missing: where to write the certificate")?;
     // The certificate of the last run vouches for nobody any more.
-    match std::fs::remove_file(&arguments.ca_out) {
+    match std::fs::remove_file(ca_out) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error)
-                .with_context(|| format!("failed to remove {}", arguments.ca_out.display()));
+            return Err(error).with_context(|| format!("failed to remove {}", ca_out.display()));
         }
         _ => (),
     }
@@ -110,8 +137,8 @@ async fn main() -> anyhow::Result<()> {
         simulator.faults().set(script);
     }
     let server = Server::bind(arguments.listen, Certificates::generate()?, simulator)?;
-    write_authority(&arguments.ca_out, server.authority())?;
-    tracing::info!(address = %server.address(), ca = %arguments.ca_out.display(), "serving");
+    write_authority(ca_out, server.authority())?;
+    tracing::info!(address = %server.address(), ca = %ca_out.display(), "serving");
     server.run(shutdown.token()).await?;
     Ok(())
 }
@@ -135,12 +162,26 @@ fn open_market(arguments: &Arguments) -> anyhow::Result<Market> {
     }
 }
 
+fn write_bars(market: &Market, path: &Path, from: NaiveDate, to: NaiveDate) -> anyhow::Result<()> {
+    let file = std::fs::File::create(path)
+        .with_context(|| format!("failed to create {}", path.display()))?;
+    let bars = market
+        .write_bars(from, to, file)
+        .with_context(|| format!("failed to write {}", path.display()))?;
+    anyhow::ensure!(bars > 0, "there is no session from {from} to {to}");
+    tracing::info!(bars, file = %path.display(), "written");
+    Ok(())
+}
+
 fn report(market: &Market, clock: &Clock) {
     let tickers = market.tickers().len();
     let Some((first, last)) = market.coverage() else {
         return;
     };
     tracing::info!(tickers, %first, %last, "market ready");
+    if let Some(effect) = market.planted_effect() {
+        tracing::info!("{effect}");
+    }
     let now = clock.now();
     if !(first..=last).contains(&now) {
         tracing::warn!(%now, "the market's time lies outside the prices: set TANDEM_CLOCK to a replay within them");

@@ -157,6 +157,7 @@ async fn health(State(simulator): State<Arc<Simulator>>) -> Response {
         "tickers": simulator.market.tickers(),
         "first": coverage.map(|(first, _)| first),
         "last": coverage.map(|(_, last)| last),
+        "planted_effect": simulator.market.planted_effect(),
     }))
     .into_response()
 }

@@ -50,13 +50,8 @@ impl NewsIngestor {
     /// Sets up Yahoo, and every other source whose key is there.
     ///
     /// # Errors
-    /// When a setting cannot be used, or the connection to the vendors cannot be set up.
+    /// When the connection to the vendors cannot be set up.
     pub fn new(settings: &NewsSettings, around: Surroundings) -> anyhow::Result<Self> {
-        settings.check()?;
-        anyhow::ensure!(
-            !around.listings.is_empty(),
-            "[universe] of the settings lists no tickers"
-        );
         let sources = sources(settings, &around)?;
         let tickers: Vec<Ticker> = around
             .listings

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use anyhow::ensure;
 use chrono::TimeDelta;
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 
 /// How news are fetched and read: section `[news]` of the settings. Spans are market time unless they say otherwise.
@@ -36,34 +36,33 @@ impl Default for NewsSettings {
     }
 }
 
-impl NewsSettings {
-    /// Refuses what would stop or flood a source.
-    ///
-    /// # Errors
-    /// Names the first such setting and its value.
-    pub fn check(&self) -> anyhow::Result<()> {
-        ensure!(
-            (1..=24 * 60).contains(&self.round_minutes),
-            "[news] round_minutes = {} cannot be used: expected 1 to 1440",
-            self.round_minutes
-        );
-        ensure!(
-            (1..=30).contains(&self.lookback_days),
-            "[news] lookback_days = {} cannot be used: expected 1 to 30",
-            self.lookback_days
-        );
-        ensure!(
-            self.request_timeout_ms > 0,
-            "[news] request_timeout_ms = 0 cannot be used: expected 1 or more"
-        );
-        ensure!(
-            (1..=1_000).contains(&self.batch),
-            "[news] batch = {} cannot be used: expected 1 to 1000",
-            self.batch
-        );
-        Ok(())
-    }
+impl SettingsSection for NewsSettings {
+    const SECTION: &'static str = "news";
 
+    /// Refuses what would stop or flood a source.
+    fn check(&self) -> Result<(), InvalidSettings> {
+        SettingsCheck::new(Self::SECTION)
+            .count("round_minutes", self.round_minutes, 1, 24 * 60)
+            .field(
+                "news_api_per_day",
+                self.news_api_per_day,
+                self.news_api_per_day > 0,
+                "1 or more; without NEWSAPI_API_KEY it is not asked at all",
+            )
+            .field(
+                "alpha_vantage_per_day",
+                self.alpha_vantage_per_day,
+                self.alpha_vantage_per_day > 0,
+                "1 or more; without ALPHA_VANTAGE_API_KEY it is not asked at all",
+            )
+            .count("lookback_days", self.lookback_days, 1, 30)
+            .count("request_timeout_ms", self.request_timeout_ms, 1, 600_000)
+            .count("batch", self.batch, 1, 1_000)
+            .end()
+    }
+}
+
+impl NewsSettings {
     /// [`NewsSettings::request_timeout_ms`] as a span of real time.
     pub const fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)

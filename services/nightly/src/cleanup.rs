@@ -7,7 +7,6 @@ use anyhow::Context;
 use chrono::{Days, NaiveDate};
 use domain::ModelId;
 use model_registry::{ChampionsFile, list_artifacts, remove_unneeded};
-use storage::RetentionSettings;
 
 use crate::{child::Ended, conduct::Conductor};
 
@@ -18,8 +17,7 @@ pub(crate) async fn clean_up(night: &Conductor) -> Ended {
 
 /// What was removed, in words.
 async fn remove(night: &Conductor) -> anyhow::Result<String> {
-    let retention: RetentionSettings = service_kit::load_settings("retention")?;
-    storage::apply_retention(&night.pool, &retention, night.clock.now()).await?;
+    storage::apply_retention(&night.pool, &night.retention, night.clock.now()).await?;
     let models = storage::models_of_predictions(&night.pool).await?;
     let spare = night.settings.spare_models;
     let nights = night.nights.clone();

@@ -7,7 +7,9 @@ use anyhow::Context;
 use calendar::Session;
 use chrono::{DateTime, TimeDelta, Utc};
 use service_kit::Clock;
-use storage::{NightLock, PgPool, PipelineRun, PipelineState, StorageError, Worker};
+use storage::{
+    NightLock, PgPool, PipelineRun, PipelineState, RetentionSettings, StorageError, Worker,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -47,6 +49,8 @@ pub(crate) struct Conductor {
     pub(crate) clock: Clock,
     pub(crate) token: CancellationToken,
     pub(crate) settings: NightlySettings,
+    /// How long data is kept.
+    pub(crate) retention: RetentionSettings,
     pub(crate) alerts: Alerts,
     /// The session that the night follows.
     pub(crate) session: Session,

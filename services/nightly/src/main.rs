@@ -16,8 +16,9 @@ use alerts::{Alert, AlertSettings, Alerts};
 use anyhow::Context;
 use chrono::NaiveDate;
 use clap::Parser;
-use service_kit::{Clock, EXIT_PASSING, Shutdown};
-use storage::StorageError;
+use mlflow::MlflowSettings;
+use service_kit::{CheckArguments, Clock, EXIT_PASSING, SettingsProblems, Shutdown};
+use storage::{RetentionSettings, StorageError};
 
 use crate::{
     conduct::{Conductor, Ending, Wishes},
@@ -26,8 +27,10 @@ use crate::{
 };
 
 /// Runs the night's steps and writes down what came of them.
+///
+/// Exit codes: 0 all is done; 1 a step failed; 75 not done, call again: interrupted, or another night is under way.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 struct Arguments {
     /// Session that the night follows, New York date; by default the last one that has closed.
     #[arg(long)]
@@ -47,11 +50,40 @@ struct Arguments {
     /// Folder of the steps' programs; by default that of this program.
     #[arg(long)]
     programs: Option<PathBuf>,
+    #[command(flatten)]
+    check: CheckArguments,
 }
+
+/// The variables that it and its steps read beside those of all programs.
+const ENVIRONMENT: [&str; 15] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_MODELS_DIR",
+    "TANDEM_MODEL_CONFIG",
+    "TANDEM_NIGHTS_DIR",
+    "TANDEM_VENDOR_ADDRESS",
+    "TANDEM_VENDOR_CA",
+    "ALPHA_VANTAGE_API_KEY",
+    "FRED_API_KEY",
+    "TANDEM_ALERT_WEBHOOK",
+    "TANDEM_ALERT_SMTP_URL",
+    "TANDEM_ALERT_TO",
+    "TANDEM_ALERT_FROM",
+    "MLFLOW_TRACKING_URI",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    if arguments.check.check_settings {
+        return service_kit::check_settings(SettingsProblems::collect(|problems| {
+            // A night goes on without its export, which fails alone.
+            problems.note(MlflowSettings::from_environment());
+            Settings::load(problems)
+        }));
+    }
+    match start(arguments).await {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::FAILURE,
         Ok(Ending::Unfinished | Ending::Busy) => EXIT_PASSING.into(),
@@ -59,6 +91,31 @@ async fn main() -> ExitCode {
         Err(error) => service_kit::exit_code(Err(error), |cause| {
             cause.downcast_ref().is_some_and(StorageError::is_retryable)
         }),
+    }
+}
+
+/// Everything that a night needs to know from outside.
+struct Settings {
+    nightly: NightlySettings,
+    retention: RetentionSettings,
+    clock: Clock,
+    database_url: String,
+}
+
+impl Settings {
+    /// Reads the settings file and the environment.
+    fn load(problems: &mut SettingsProblems) -> Option<Self> {
+        let nightly = problems.section();
+        let retention = problems.section();
+        let clock = problems.note(Clock::from_environment());
+        problems.note(Alerts::new(AlertSettings::from_environment()));
+        let database_url = problems.note(service_kit::database_url());
+        Some(Self {
+            nightly: nightly?,
+            retention: retention?,
+            clock: clock?,
+            database_url: database_url?,
+        })
     }
 }
 
@@ -84,9 +141,12 @@ async fn run(arguments: Arguments, alerts: Alerts) -> anyhow::Result<Ending> {
     let token = Shutdown::on_signals()
         .context("failed to listen for signals")?
         .token();
-    let settings: NightlySettings = service_kit::load_settings("nightly")?;
-    settings.check()?;
-    let clock = Clock::from_environment()?;
+    let Settings {
+        nightly: settings,
+        retention,
+        clock,
+        database_url,
+    } = SettingsProblems::collect(Settings::load)?;
     let calendar = calendar::nyse();
     let session = match arguments.night {
         Some(date) => calendar
@@ -107,12 +167,13 @@ async fn run(arguments: Arguments, alerts: Alerts) -> anyhow::Result<Ending> {
         Some(folder) => folder,
         None => own_folder()?,
     };
-    let pool = storage::open(service_kit::database_url()?).await?;
+    let pool = storage::open(database_url).await?;
     let conductor = Conductor {
         pool,
         clock,
         token,
         settings,
+        retention,
         alerts,
         session,
         training_end,

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 
 use crate::steps::Step;
@@ -33,25 +34,39 @@ impl Default for NightlySettings {
     }
 }
 
-impl NightlySettings {
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.attempts > 0, "[nightly] attempts must be above 0");
-        for (name, pause) in [
-            ("first_pause_s", self.first_pause_s),
-            ("longest_pause_s", self.longest_pause_s),
-        ] {
-            anyhow::ensure!(
-                Duration::try_from_secs_f64(pause).is_ok(),
-                "[nightly] {name} = {pause} is no span of seconds"
-            );
-        }
-        anyhow::ensure!(
-            self.held_out_sessions > 0,
-            "[nightly] held_out_sessions must be above 0: without unseen sessions nothing can be compared"
-        );
-        Ok(())
-    }
+/// The longest pause or step, seconds: a week.
+const LONGEST_S: u64 = 7 * 24 * 3_600;
 
+impl SettingsSection for NightlySettings {
+    const SECTION: &'static str = "nightly";
+
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let longest = LONGEST_S as f64;
+        SettingsCheck::new(Self::SECTION)
+            .count("attempts", self.attempts, 1, 1_000)
+            .number("first_pause_s", self.first_pause_s, 0.0, longest)
+            .number("longest_pause_s", self.longest_pause_s, 0.0, longest)
+            .field(
+                "longest_pause_s",
+                self.longest_pause_s,
+                self.longest_pause_s >= self.first_pause_s,
+                format!("no less than first_pause_s = {}", self.first_pause_s),
+            )
+            .count("step_timeout_s", self.step_timeout_s, 1, LONGEST_S)
+            .count("train_timeout_s", self.train_timeout_s, 1, LONGEST_S)
+            .field(
+                "held_out_sessions",
+                self.held_out_sessions,
+                (1..=250).contains(&self.held_out_sessions),
+                "1 to 250: without unseen sessions nothing can be compared",
+            )
+            .size("spare_models", self.spare_models, 0, 100_000)
+            .count("keep_nights_days", self.keep_nights_days, 1, 36_500)
+            .end()
+    }
+}
+
+impl NightlySettings {
     /// Market time to wait after so many failures in a row, at least one.
     pub(crate) fn pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);

@@ -11,7 +11,7 @@ use clap::Parser;
 use domain::{Ticker, Universe};
 use ingestion::{IngestError, IngestSettings, Ingestor, MarketTime, QualitySettings};
 use market_data::{AlphaVantageClient, VendorConnection, VendorKeys, YahooClient};
-use service_kit::{Clock, Shutdown};
+use service_kit::{CheckArguments, Clock, SettingsProblems, Shutdown};
 use storage::{PgPool, StorageError};
 
 use crate::{
@@ -20,8 +20,10 @@ use crate::{
 };
 
 /// Keeps the database up to date with the vendor's one-minute bars.
+///
+/// Exit codes: 0 done; 1 failed for good; 75 failed in a way that may pass, call again.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 struct Arguments {
     /// Fetch the history that the database misses, and end.
     #[arg(long)]
@@ -29,11 +31,27 @@ struct Arguments {
     /// Before the end, look at the sessions that are over: what came late or was revised, gaps, volumes.
     #[arg(long, requires = "once")]
     review: bool,
+    #[command(flatten)]
+    check: CheckArguments,
 }
+
+/// The variables that it reads beside those of all programs.
+const ENVIRONMENT: [&str; 6] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_VENDOR_ADDRESS",
+    "TANDEM_VENDOR_CA",
+    "ALPHA_VANTAGE_API_KEY",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service_kit::exit_code(run(Arguments::parse()).await, may_pass)
+    let arguments = Arguments::parse();
+    if arguments.check.check_settings {
+        return service_kit::check_settings(Settings::load());
+    }
+    service_kit::exit_code(run(arguments).await, may_pass)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -78,24 +96,60 @@ struct Service {
     tickers: Vec<Ticker>,
 }
 
+/// Everything that it needs to know from outside.
+struct Settings {
+    tickers: Vec<Ticker>,
+    ingest: IngestSettings,
+    quality: QualitySettings,
+    clock: Clock,
+    connection: VendorConnection,
+    keys: VendorKeys,
+    database_url: String,
+}
+
+impl Settings {
+    /// Reads the settings file and the environment.
+    fn load() -> Result<Self, SettingsProblems> {
+        SettingsProblems::collect(|problems| {
+            let universe = problems.section::<Universe>();
+            let ingest = problems.section::<IngestSettings>();
+            let quality = problems.section();
+            let clock = problems.note(Clock::from_environment());
+            let keys = problems.note(VendorKeys::from_environment());
+            let database_url = problems.note(service_kit::database_url());
+            let (tickers, ingest) = (universe?.symbols(), ingest?);
+            let connection = VendorConnection::from_environment(ingest.request_timeout());
+            problems.note(connection.check());
+            problems.contradiction(connection.check_tickers(&tickers));
+            Some(Self {
+                tickers,
+                ingest,
+                quality: quality?,
+                clock: clock?,
+                connection,
+                keys: keys?,
+                database_url: database_url?,
+            })
+        })
+    }
+}
+
 async fn start() -> anyhow::Result<Service> {
-    let universe: Universe = service_kit::load_settings("universe")?;
-    let settings: IngestSettings = service_kit::load_settings("ingest")?;
-    let quality: QualitySettings = service_kit::load_settings("quality")?;
-    quality.check()?;
-    let tickers = universe.symbols();
-    anyhow::ensure!(
-        !tickers.is_empty(),
-        "[universe] of the settings lists no tickers"
-    );
-    let clock = Clock::from_environment()?;
-    let connection = VendorConnection::from_environment(settings.request_timeout());
+    let Settings {
+        tickers,
+        ingest: settings,
+        quality,
+        clock,
+        connection,
+        keys,
+        database_url,
+    } = Settings::load()?;
     let vendor = YahooClient::new(&connection)?;
-    let second = VendorKeys::from_environment()
+    let second = keys
         .alpha_vantage
         .map(|key| AlphaVantageClient::new(&connection, key))
         .transpose()?;
-    let pool = storage::open(service_kit::database_url()?).await?;
+    let pool = storage::open(database_url).await?;
     let (now, speed) = (clock.clone(), clock.clone());
     let time = MarketTime::new(move || now.now(), move || speed.speed());
     tracing::info!(

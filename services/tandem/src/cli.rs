@@ -3,28 +3,70 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{ModelKind, Ticker};
+use clap::{Args, Parser, Subcommand};
+use domain::ModelKind;
+use service_kit::SystemArguments;
 
 /// Tandem: two models watch stocks and speak only when they agree.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 110)]
+#[command(version, about, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// The variables that the commands read beside those of all programs.
+const ENVIRONMENT: [&str; 18] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_MODELS_DIR",
+    "TANDEM_MODEL_CONFIG",
+    "TANDEM_NIGHTS_DIR",
+    "TANDEM_FRONTEND_DIR",
+    "TANDEM_SENTIMENT_DIR",
+    "TANDEM_VENDOR_ADDRESS",
+    "TANDEM_VENDOR_CA",
+    "ALPHA_VANTAGE_API_KEY",
+    "NEWSAPI_API_KEY",
+    "FINNHUB_API_KEY",
+    "FRED_API_KEY",
+    "TANDEM_ALERT_WEBHOOK",
+    "TANDEM_ALERT_SMTP_URL",
+    "TANDEM_ALERT_TO",
+    "MLFLOW_TRACKING_URI",
+];
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(UpArguments),
-    Calendar(CalendarArguments),
-    Features(FeaturesArguments),
-    Label(LabelArguments),
-    Train(TrainArguments),
-    Predict(PredictArguments),
-    Evaluate(EvaluateArguments),
-    Backfill(BackfillArguments),
-    Export(ExportArguments),
+    /// List the sessions of the New York Stock Exchange
+    #[command(disable_help_flag = true)]
+    Calendar(HandedOver),
+    /// Compute the models' features, or the textbook indicators, of bars in a file
+    #[command(disable_help_flag = true)]
+    Features(HandedOver),
+    /// Label bars by the triple-barrier method: which barrier the price touches first
+    #[command(disable_help_flag = true)]
+    Label(HandedOver),
+    /// Train both models on bars in a file
+    #[command(disable_help_flag = true)]
+    Train(HandedOver),
+    /// Let trained models predict every closed bar of a file
+    #[command(disable_help_flag = true)]
+    Predict(HandedOver),
+    /// Compare trained models with simple baselines on bars that they have never seen
+    #[command(disable_help_flag = true)]
+    Evaluate(HandedOver),
+    /// Write the bars of a file as Tandem reads them: cleaned, sorted, one row a ticker and minute
+    #[command(disable_help_flag = true)]
+    Bars(HandedOver),
+    /// Bring the one-minute bars of past sessions into the database
+    #[command(disable_help_flag = true)]
+    Backfill(HandedOver),
+    /// Write what is stored as a table
+    #[command(disable_help_flag = true)]
+    Export(HandedOver),
     /// Check settings, database, vendors, keys, clock, disk and models: a line each, with the remedy
     ///
     /// Ends with an error when something keeps Tandem from working; what is merely missing is only said.
@@ -34,12 +76,20 @@ pub(crate) enum Command {
     Models(ModelsCommand),
 }
 
+/// What `tandem-research` is given as it stands: it alone knows the options of these commands.
+#[derive(Debug, Args)]
+pub(crate) struct HandedOver {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _arguments: Vec<OsString>,
+}
+
 /// Run the whole system on this machine until Ctrl-C: market, prices, models, dashboard
 ///
 /// Without a choice of market: the live one when Yahoo answers, else the simulated one. The page says which.
 ///
 /// Needs a PostgreSQL server in DATABASE_URL (./scripts/run brings one) and keeps everything else in --state-dir, apart
-/// for each market. A second start goes on where the first one ended; --again begins anew.
+/// for each market. A second start goes on where the first one ended; --again begins anew. The live market has nights
+/// (new data, training, validation) at 20:30 in New York after each session; the others skip theirs.
 #[derive(Debug, Args)]
 pub(crate) struct UpArguments {
     /// Show the live market, and fail when Yahoo does not answer
@@ -83,277 +133,14 @@ pub(crate) struct UpArguments {
     pub(crate) state_dir: PathBuf,
 }
 
-/// List the sessions of the New York Stock Exchange
-///
-/// Columns: session, open_utc, close_utc, early_close.
-#[derive(Debug, Args)]
-pub(crate) struct CalendarArguments {
-    /// First session's date (New York)
-    #[arg(long, value_name = "DATE")]
-    pub(crate) from: NaiveDate,
-    /// Last session's date (New York), included
-    #[arg(long, value_name = "DATE")]
-    pub(crate) to: NaiveDate,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// Where a table goes.
-#[derive(Debug, Args)]
-pub(crate) struct Output {
-    /// File to write: .csv, .csv.gz or .parquet; - is standard output as CSV
-    #[arg(long, value_name = "FILE", default_value = "-")]
-    pub(crate) out: PathBuf,
-}
-
-/// Where bars come from.
-#[derive(Debug, Args)]
-pub(crate) struct Bars {
-    /// One-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume; ts is the bar's start, UTC)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bars: PathBuf,
-}
-
-/// What was known beside the bars.
-#[derive(Debug, Args)]
-pub(crate) struct ContextFiles {
-    /// Stories (CSV or CSV.gz: ticker, first_seen, title; other columns are left aside): each counts from first_seen on,
-    /// and the sentiment model that `tandem models fetch` brought says how it sounds, else a lexicon
-    #[arg(long, value_name = "FILE")]
-    pub(crate) news: Option<PathBuf>,
-    /// Economic series (CSV or CSV.gz: series, date, value and, where known, available_at); without available_at a
-    /// figure counts from when its kind has been published at the latest
-    #[arg(long, value_name = "FILE")]
-    pub(crate) economy: Option<PathBuf>,
-}
-
-/// Compute the models' features, or the textbook indicators, of bars in a file
-///
-/// Columns: ticker, ts and the features, unscaled; rows begin when a stock's history suffices.
-#[derive(Debug, Args)]
-pub(crate) struct FeaturesArguments {
-    #[command(flatten)]
-    pub(crate) bars: Bars,
-    #[command(flatten)]
-    pub(crate) context: ContextFiles,
-    /// Write the textbook indicators (rsi_14, macd, …) instead of the models' features
-    #[arg(long)]
-    pub(crate) indicators: bool,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// Label bars by the triple-barrier method: which barrier the price touches first
-///
-/// Columns: ticker, ts, target, first_touch, ret, bin (-1 lower barrier first, 1 upper, 0 neither in time).
-///
-/// Settings not given come from section [labels] of the settings file.
-#[derive(Debug, Args)]
-pub(crate) struct LabelArguments {
-    #[command(flatten)]
-    pub(crate) bars: Bars,
-    /// What touches a barrier: closes only (the textbook's events), or highs and lows with the adverse barrier first
-    #[arg(long, value_enum)]
-    pub(crate) path: Option<Path>,
-    /// Give up after so many bars: the vertical barrier
-    #[arg(long, value_name = "N")]
-    pub(crate) horizon: Option<usize>,
-    /// Span in bars of the exponentially weighted volatility (the target) that scales the barriers
-    #[arg(long, value_name = "N")]
-    pub(crate) target_span: Option<usize>,
-    /// Upper barrier in targets; 0 is none
-    #[arg(long, value_name = "N")]
-    pub(crate) profit: Option<f64>,
-    /// Lower barrier in targets; 0 is none
-    #[arg(long, value_name = "N")]
-    pub(crate) stop: Option<f64>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Path {
-    /// Closes; the vertical barrier may cross the session's end and barriers have no minimum, as in the textbook
-    Close,
-    /// Highs and lows; the vertical barrier stays within the session
-    HighLow,
-}
-
-/// Train both models on bars in a file
-///
-/// Writes DIR/lstm/ID, DIR/transformer/ID and DIR/model_config.json, which names the two.
-#[derive(Debug, Args)]
-pub(crate) struct TrainArguments {
-    #[command(flatten)]
-    pub(crate) bars: Bars,
-    #[command(flatten)]
-    pub(crate) context: ContextFiles,
-    /// Folder for the models
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Use only bars that were closed by then (RFC 3339, such as 2018-03-23T00:00:00Z)
-    #[arg(long, value_name = "TS")]
-    pub(crate) until: Option<DateTime<Utc>>,
-    /// Same seed and same bars give the same models
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// A demo-sized run of about a minute
-    #[arg(long)]
-    pub(crate) quick: bool,
-}
-
-/// Let trained models predict every closed bar of a file
-///
-/// Columns: ticker, ts, model, down, neutral, up. A row for each closed bar that completes a window.
-#[derive(Debug, Args)]
-pub(crate) struct PredictArguments {
-    /// Folder that `tandem train` wrote
-    #[arg(long, value_name = "DIR")]
-    pub(crate) models: PathBuf,
-    /// One-minute bars (CSV, CSV.gz or Parquet)
-    #[arg(long, value_name = "FILE", required_unless_present = "inputs")]
-    pub(crate) bars: Option<PathBuf>,
-    /// Ready windows instead: .npy of f32 [n, 60, features], scaled; the columns are then row, model, down, neutral, up
-    #[arg(long, value_name = "FILE", conflicts_with = "bars")]
-    pub(crate) inputs: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) context: ContextFiles,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// Compare trained models with simple baselines on bars that they have never seen
-///
-/// Prints the figures and, with --json, writes them. Refuses bars that the models were trained on.
-#[derive(Debug, Args)]
-pub(crate) struct EvaluateArguments {
-    /// Folder that `tandem train` wrote
-    #[arg(long, value_name = "DIR")]
-    pub(crate) models: PathBuf,
-    #[command(flatten)]
-    pub(crate) bars: Bars,
-    #[command(flatten)]
-    pub(crate) context: ContextFiles,
-    /// First day to judge (New York date) [default: the first session after the models' data]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) from: Option<NaiveDate>,
-    /// File for the figures
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-}
-
 /// What `tandem doctor` may do.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
     /// Make hypertables of tables that TimescaleDB has not taken over yet; locks them meanwhile, so stop the services
     #[arg(long)]
     pub(crate) fix: bool,
-}
-
-/// Bring the one-minute bars of past sessions into the database (DATABASE_URL)
-///
-/// From Yahoo, which keeps one-minute bars for 30 days, or from a file, of any time. Bars that are stored already stay unless the new ones were fetched later; run it again after
-/// an interruption and it goes on.
-#[derive(Debug, Args)]
-pub(crate) struct BackfillArguments {
-    /// First day (New York date)
-    #[arg(long, value_name = "DATE")]
-    pub(crate) from: NaiveDate,
-    /// Last day (New York date), included
-    #[arg(long, value_name = "DATE")]
-    pub(crate) to: NaiveDate,
-    /// Take the bars of this file (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume) instead of the
-    /// vendor's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) source: Option<PathBuf>,
-    /// The file's prices carry all splits up to this day, such as the day of a download from Yahoo; without it they are
-    /// as they were traded
-    #[arg(long, value_name = "DATE", requires = "source")]
-    pub(crate) adjusted_until: Option<NaiveDate>,
-    /// Only this stock; repeat it for more [default: all of the file, or all that are watched]
-    #[arg(long, value_name = "SYMBOL")]
-    pub(crate) ticker: Vec<Ticker>,
-}
-
-/// Write what is stored as a table
-///
-/// bars: ticker, ts, open, high, low, close, volume, on today's share basis. predictions: ticker, ts, as_of, action, the
-/// models' ids and six probabilities. news: ticker, published_at, first_seen, title, publisher, url and the sentiment
-/// with its model. economy: series, date, value, available_at, every vintage.
-#[derive(Debug, Args)]
-pub(crate) struct ExportArguments {
-    /// What to write
-    #[arg(long, value_enum, default_value = "bars")]
-    pub(crate) what: ExportWhat,
-    /// Format of the file that is written here when --out does not name one
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<ExportFormat>,
-    /// File to write: .csv, .csv.gz or .parquet; - is standard output as CSV [default: -]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Only this stock; repeat it for more [default: all that are watched]
-    #[arg(long, value_name = "SYMBOL")]
-    pub(crate) ticker: Vec<Ticker>,
-    /// First day (New York date) [default: the first stored]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) from: Option<NaiveDate>,
-    /// Last day (New York date), included [default: the last stored]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) to: Option<NaiveDate>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ExportWhat {
-    /// One-minute bars
-    Bars,
-    /// What the models said, and what was recommended
-    Predictions,
-    /// Stories with their sentiment
-    News,
-    /// Economic observations
-    Economy,
-}
-
-impl ExportWhat {
-    /// As it is typed.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Bars => "bars",
-            Self::Predictions => "predictions",
-            Self::News => "news",
-            Self::Economy => "economy",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// Comma-separated, RFC 3339 times in UTC
-    Csv,
-    /// Parquet, timestamps in UTC
-    Parquet,
-}
-
-impl ExportFormat {
-    /// The ending of such a file's name.
-    pub(crate) const fn ending(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Parquet => "parquet",
-        }
-    }
-}
-
-/// Which running system a command works on.
-#[derive(Debug, Args)]
-pub(crate) struct SystemArguments {
-    /// Folder of a system that `tandem up` runs or ran, such as .local: its models, database and clock are used, else
-    /// those of the environment (TANDEM_MODELS_DIR, TANDEM_MODEL_CONFIG, DATABASE_URL, TANDEM_CLOCK)
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
-    /// Which of its markets, as its folder is named, such as live or demo_1 [default: the one that runs]
-    #[arg(long, value_name = "NAME", requires = "state_dir")]
-    pub(crate) market: Option<String>,
+    #[command(flatten)]
+    pub(crate) system: SystemArguments,
 }
 
 /// Run the night's steps now: new data, training, validation, report
@@ -397,7 +184,9 @@ pub(crate) enum ModelsCommand {
     Promote(PromoteArguments),
     Rollback(RollbackArguments),
     Export(ModelExportArguments),
-    Fetch(FetchArguments),
+    /// Fetch a sentiment model into the folder of models and check its sums
+    #[command(disable_help_flag = true)]
+    Fetch(HandedOver),
 }
 
 /// List all models: role, what they have seen, how they did when they were trained
@@ -433,7 +222,8 @@ pub(crate) struct ShowArguments {
 /// From the champions' file, which keeps every change. With a database, also since when the api had the model in use.
 #[derive(Debug, Args)]
 pub(crate) struct AtArguments {
-    /// Market time (RFC 3339, such as 2018-03-26T14:31:00Z)
+    /// Market time: 2018-03-26T14:31:00Z, 2018-03-26 14:31 (UTC), or 2018-03-26 for the end of that day (UTC)
+    #[arg(value_parser = service_kit::parse_moment)]
     pub(crate) time: DateTime<Utc>,
     /// As JSON
     #[arg(long)]
@@ -487,19 +277,6 @@ pub(crate) struct ModelExportArguments {
     pub(crate) system: SystemArguments,
 }
 
-/// Fetch a sentiment model into the folder of models and check its sums
-///
-/// News is scored by a lexicon until one is there; services use it from their next start on.
-#[derive(Debug, Args)]
-pub(crate) struct FetchArguments {
-    /// Which model
-    #[arg(default_value = "finbert")]
-    pub(crate) name: String,
-    /// Take the files from this folder instead of the network: model.onnx, tokenizer.json, config.json
-    #[arg(long, value_name = "DIR")]
-    pub(crate) from: Option<PathBuf>,
-}
-
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
@@ -516,24 +293,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn help_names_the_columns() {
-        let mut cli = Cli::command();
-        for (command, column) in [
-            ("label", "first_touch"),
-            ("features", "ts"),
-            ("predict", "neutral"),
-            ("calendar", "early_close"),
-        ] {
-            let help = cli
-                .find_subcommand_mut(command)
-                .unwrap()
-                .render_long_help()
-                .to_string();
-            assert!(help.contains(column), "{command}: {help}");
-        }
     }
 
     #[test]
@@ -554,6 +313,19 @@ mod tests {
         assert_eq!(
             options("tandem nightly --list"),
             Some((None, vec!["--list".into()]))
+        );
+    }
+
+    #[test]
+    fn a_moment_that_cannot_be_read_is_told_what_is_expected() {
+        let parse = |time| Cli::try_parse_from(["tandem", "models", "at", time]);
+        for time in ["2018-03-26", "2018-03-26 14:31", "2018-03-26T14:31:00Z"] {
+            assert!(parse(time).is_ok(), "{time}");
+        }
+        let error = parse("yesterday").unwrap_err().to_string();
+        assert!(
+            error.contains("'yesterday'") && error.contains("expected 2018-03-26T14:31:00Z"),
+            "{error}"
         );
     }
 

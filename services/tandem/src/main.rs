@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    clippy::print_stdout,
+    reason = "what these commands say is their output"
+)]
 
 mod cli;
-mod data;
+mod doctor;
+mod models;
 mod nightly;
-mod research;
-mod system;
+mod programs;
+mod settings_check;
 mod up;
 
 use std::process::ExitCode;
@@ -15,17 +20,18 @@ use cli::{Cli, Command, ModelsCommand};
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(arguments) => up::run(arguments),
-        Command::Calendar(arguments) => research::calendar::run(&arguments),
-        Command::Features(arguments) => research::features::run(&arguments),
-        Command::Label(arguments) => research::label::run(&arguments),
-        Command::Train(arguments) => research::train::run(&arguments),
-        Command::Predict(arguments) => research::predict::run(&arguments),
-        Command::Evaluate(arguments) => research::evaluate::run(&arguments),
-        Command::Backfill(arguments) => data::backfill::run(&arguments),
-        Command::Export(arguments) => data::export::run(&arguments),
-        Command::Doctor(arguments) => data::doctor::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Nightly(arguments) => nightly::run(&arguments),
         Command::Models(command) => models(&command),
+        Command::Calendar(_)
+        | Command::Features(_)
+        | Command::Label(_)
+        | Command::Train(_)
+        | Command::Predict(_)
+        | Command::Evaluate(_)
+        | Command::Bars(_)
+        | Command::Backfill(_)
+        | Command::Export(_) => programs::hand_over_to_research(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,12 +44,12 @@ fn main() -> ExitCode {
 
 fn models(command: &ModelsCommand) -> anyhow::Result<()> {
     match command {
-        ModelsCommand::List(arguments) => data::models::list::run(arguments),
-        ModelsCommand::Show(arguments) => data::models::show::run(arguments),
-        ModelsCommand::At(arguments) => data::models::at::run(arguments),
-        ModelsCommand::Promote(arguments) => data::models::change::promote(arguments),
-        ModelsCommand::Rollback(arguments) => data::models::change::roll_back(arguments),
-        ModelsCommand::Export(arguments) => data::models::export::run(arguments),
-        ModelsCommand::Fetch(arguments) => data::models::fetch::run(arguments),
+        ModelsCommand::List(arguments) => models::list::run(arguments),
+        ModelsCommand::Show(arguments) => models::show::run(arguments),
+        ModelsCommand::At(arguments) => models::at::run(arguments),
+        ModelsCommand::Promote(arguments) => models::change::promote(arguments),
+        ModelsCommand::Rollback(arguments) => models::change::roll_back(arguments),
+        ModelsCommand::Export(arguments) => models::export::run(arguments),
+        ModelsCommand::Fetch(_) => programs::hand_over_to_research(),
     }
 }

@@ -10,7 +10,7 @@ use domain::{Bar, ModelId, ModelKind, Policy, Ticker, Universe};
 use features::Context;
 use labels::BarrierSettings;
 use model_registry::{ChampionsFile, Manifest, artifact_dir, read_artifact};
-use service_kit::{Clock, Passing, Shutdown};
+use service_kit::{CheckArguments, Clock, Passing, SettingsProblems, Shutdown};
 use storage::{
     DatabaseSettings, ModelEvent, ModelEventKind, PgPool, PipelineState, StorageError,
     model_events_of, record_model_event, record_step_ticker,
@@ -25,24 +25,42 @@ const STEP: &str = "train";
 const CHECKPOINTS: &str = ".checkpoints";
 
 /// Learns both networks from the bars, news and economic series in the database.
+///
+/// Exit codes: 0 done; 1 failed for good; 75 failed in a way that may pass, call again.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 struct Arguments {
     /// A genuine training of demo size: under a minute on two busy cores.
     #[arg(long)]
     quick: bool,
-    /// Use bars closed by this time only, RFC 3339; default: now on the market clock.
-    #[arg(long)]
+    /// Use bars closed by this time only: 2018-03-26T14:31:00Z, 2018-03-26 14:31 (UTC), or 2018-03-26 for the end of
+    /// that day (UTC); default: now on the market clock.
+    #[arg(long, value_parser = service_kit::parse_moment)]
     until: Option<DateTime<Utc>>,
     /// Calendar days of bars to learn from.
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=3650))]
     days: i64,
+    #[command(flatten)]
+    check: CheckArguments,
 }
+
+/// The variables that it reads beside those of all programs.
+const ENVIRONMENT: [&str; 5] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_MODELS_DIR",
+    "TANDEM_MODEL_CONFIG",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.check.check_settings {
+        return service_kit::check_settings(Settings::load(arguments.quick));
+    }
     // A lost database may be back when this is run again; the training itself fails for good.
-    service_kit::exit_code(run(Arguments::parse()).await, |cause| {
+    service_kit::exit_code(run(arguments).await, |cause| {
         cause.downcast_ref().is_some_and(StorageError::is_retryable)
     })
 }
@@ -52,12 +70,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()
         .context("failed to listen for signals")?
         .token();
-    let clock = Clock::from_environment()?;
-    let settings = Settings::load(&arguments)?;
+    let Settings {
+        tickers,
+        clock,
+        database_url,
+        training: settings,
+    } = Settings::load(arguments.quick)?;
     let champions = ChampionsFile::new(service_kit::model_config_path());
     champions.read()?;
 
-    let Some(loaded) = shutdown.run_until_cancelled(load(&arguments, &clock)).await else {
+    let loading = load(&arguments, tickers, database_url, &clock);
+    let Some(loaded) = shutdown.run_until_cancelled(loading).await else {
         return stopped("stopped before training began");
     };
     let Loaded {
@@ -111,31 +134,44 @@ fn stopped(message: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is learned, how, and what it is to be good for.
+/// Everything that it needs to know from outside.
 struct Settings {
+    tickers: Vec<Ticker>,
+    clock: Clock,
+    database_url: String,
+    training: Learning,
+}
+
+/// What is learned, how, and what it is to be good for.
+struct Learning {
     training: TrainingSettings,
     barriers: BarrierSettings,
     policy: Policy,
 }
 
 impl Settings {
-    /// Reads and checks the sections `[training]`, `[labels]` and `[policy]`.
-    fn load(arguments: &Arguments) -> anyhow::Result<Self> {
-        let training: TrainingSettings = service_kit::load_settings("training")?;
-        let settings = Self {
-            training: if arguments.quick {
-                training.quick()
-            } else {
-                training
-            },
-            barriers: service_kit::load_settings("labels")?,
-            policy: service_kit::load_settings("policy")?,
-        };
-        settings.training.validate()?;
-        settings.policy.check()?;
-        let cost = settings.policy.round_trip_cost_bps;
-        settings.barriers.check_cost(cost)?;
-        Ok(settings)
+    /// Reads the settings file and the environment.
+    fn load(quick: bool) -> Result<Self, SettingsProblems> {
+        SettingsProblems::collect(|problems| {
+            let universe = problems.section::<Universe>();
+            let training = problems.section::<TrainingSettings>();
+            let barriers = problems.section::<BarrierSettings>();
+            let policy = problems.section::<Policy>();
+            let clock = problems.note(Clock::from_environment());
+            let database_url = problems.note(service_kit::database_url());
+            let (training, barriers, policy) = (training?, barriers?, policy?);
+            problems.contradiction(barriers.check_cost(policy.round_trip_cost_bps));
+            Some(Self {
+                tickers: universe?.symbols(),
+                clock: clock?,
+                database_url: database_url?,
+                training: Learning {
+                    training: if quick { training.quick() } else { training },
+                    barriers,
+                    policy,
+                },
+            })
+        })
     }
 }
 
@@ -147,13 +183,15 @@ struct Loaded {
     context: Context,
 }
 
-async fn load(arguments: &Arguments, clock: &Clock) -> anyhow::Result<Loaded> {
-    let universe: Universe = service_kit::load_settings("universe")?;
-    let pool =
-        storage::connect(&DatabaseSettings::new(service_kit::database_url()?.into())).await?;
+async fn load(
+    arguments: &Arguments,
+    tickers: Vec<Ticker>,
+    database_url: String,
+    clock: &Clock,
+) -> anyhow::Result<Loaded> {
+    let pool = storage::connect(&DatabaseSettings::new(database_url.into())).await?;
     let as_of = arguments.until.unwrap_or_else(|| clock.now());
     let from = as_of - TimeDelta::days(arguments.days);
-    let tickers = universe.symbols();
     let Archive { bars, context } = Archive::load(&pool, &tickers, from, as_of).await?;
     for ticker in tickers.iter().filter(|ticker| !bars.contains_key(*ticker)) {
         tracing::warn!(instrument.symbol = %ticker, %from, %as_of, "no bars of this ticker");
@@ -189,12 +227,12 @@ struct TrainedBoth {
 fn train_both(
     bars: &BTreeMap<Ticker, Vec<Bar>>,
     context: &Context,
-    settings: &Settings,
+    settings: &Learning,
     checkpoints: &Checkpoints,
     clock: &Clock,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<TrainedBoth> {
-    let Settings {
+    let Learning {
         training,
         barriers,
         policy,

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use chrono::NaiveDate;
 use clap::Parser;
-use domain::{ModelId, ModelKind, Policy, Universe};
+use domain::{ModelId, ModelKind, Policy, Ticker, Universe};
 use model_registry::ChampionsFile;
-use service_kit::{Clock, Passing, Shutdown};
+use service_kit::{CheckArguments, Clock, Passing, SettingsProblems, Shutdown};
 use storage::StorageError;
 use validator::{Night, Places, ValidationSettings, Validator, Wishes};
 
@@ -15,8 +15,10 @@ use validator::{Night, Places, ValidationSettings, Validator, Wishes};
 const STOPPED: &str = "stopped: calling again goes on with what is stored";
 
 /// Compares the champions with those who want their place, and promotes who is proved better.
+///
+/// Exit codes: 0 done; 1 failed for good; 75 failed in a way that may pass, call again.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 struct Arguments {
     /// Promote nothing; what is found is written down, marked.
     #[arg(long)]
@@ -27,11 +29,27 @@ struct Arguments {
     /// Only this challenger.
     #[arg(long, value_parser = ModelId::parse)]
     challenger: Option<ModelId>,
+    #[command(flatten)]
+    check: CheckArguments,
 }
+
+/// The variables that it reads beside those of all programs.
+const ENVIRONMENT: [&str; 6] = [
+    "TANDEM_CONFIG",
+    "DATABASE_URL",
+    "TANDEM_CLOCK",
+    "TANDEM_MODELS_DIR",
+    "TANDEM_MODEL_CONFIG",
+    "TANDEM_NIGHTS_DIR",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service_kit::exit_code(run(Arguments::parse()).await, |cause| {
+    let arguments = Arguments::parse();
+    if arguments.check.check_settings {
+        return service_kit::check_settings(Settings::load());
+    }
+    service_kit::exit_code(run(arguments).await, |cause| {
         cause.downcast_ref().is_some_and(StorageError::is_retryable)
     })
 }
@@ -41,24 +59,26 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()
         .context("failed to listen for signals")?
         .token();
-    let clock = Clock::from_environment()?;
-    let settings: ValidationSettings = service_kit::load_settings("validation")?;
-    settings.check()?;
-    let policy: Policy = service_kit::load_settings("policy")?;
-    policy.check()?;
-    let universe: Universe = service_kit::load_settings("universe")?;
+    let Settings {
+        validation,
+        policy,
+        tickers,
+        clock,
+        night,
+        database_url,
+    } = Settings::load()?;
     let run_id = service_kit::run_id();
-    let night = Night::of(night()?, run_id, clock.now(), calendar::nyse())?;
+    let night = Night::of(night, run_id, clock.now(), calendar::nyse())?;
     tracing::info!(night = %night.session.date, market_time = %night.as_of, "validator starts");
     let validator = Validator {
-        pool: storage::open(service_kit::database_url()?).await?,
+        pool: storage::open(database_url).await?,
         places: Places {
             models_dir: service_kit::models_dir(),
             champions: ChampionsFile::new(service_kit::model_config_path()),
             nights: service_kit::nights_dir(),
         },
-        tickers: universe.symbols(),
-        settings,
+        tickers,
+        settings: validation,
         policy,
     };
     let wishes = Wishes {
@@ -77,6 +97,38 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             tracing::info!("{STOPPED}");
             Ok(())
         }
+    }
+}
+
+/// Everything that it needs to know from outside.
+struct Settings {
+    validation: ValidationSettings,
+    policy: Policy,
+    tickers: Vec<Ticker>,
+    clock: Clock,
+    night: Option<NaiveDate>,
+    database_url: String,
+}
+
+impl Settings {
+    /// Reads the settings file and the environment.
+    fn load() -> Result<Self, SettingsProblems> {
+        SettingsProblems::collect(|problems| {
+            let validation = problems.section();
+            let policy = problems.section();
+            let universe = problems.section::<Universe>();
+            let clock = problems.note(Clock::from_environment());
+            let night = problems.note(night());
+            let database_url = problems.note(service_kit::database_url());
+            Some(Self {
+                validation: validation?,
+                policy: policy?,
+                tickers: universe?.symbols(),
+                clock: clock?,
+                night: night?,
+                database_url: database_url?,
+            })
+        })
     }
 }
 

@@ -1,6 +1,5 @@
-use anyhow::{Context as _, ensure};
-use domain::Policy;
-use evaluation::ComparisonSettings;
+use domain::{InvalidSettings, Policy, SettingsCheck, SettingsSection};
+use evaluation::{CompareError, ComparisonSettings};
 use serde::Deserialize;
 
 /// How champions and challengers are compared: section `[validation]` of the settings; the service's page says what the
@@ -32,21 +31,34 @@ impl Default for ValidationSettings {
     }
 }
 
-impl ValidationSettings {
-    /// Refuses settings that compare nothing, or let anything win.
-    ///
-    /// # Errors
-    /// Names the setting and its value.
-    pub fn check(&self) -> anyhow::Result<()> {
-        ensure!(
-            self.challengers > 0,
-            "[validation] challengers must be above 0"
-        );
-        self.of_comparison(1, 1, &Policy::default())
-            .check()
-            .context("section [validation] cannot be used")
-    }
+impl SettingsSection for ValidationSettings {
+    const SECTION: &'static str = "validation";
 
+    /// Refuses settings that compare nothing, or let anything win.
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let mut check =
+            SettingsCheck::new(Self::SECTION).size("challengers", self.challengers, 1, 1_000);
+        let comparison = self.of_comparison(1, 1, &Policy::default()).check();
+        if let Err(CompareError::Setting {
+            field,
+            value,
+            expected,
+        }) = comparison
+        {
+            check = check.field(field, value, false, expected);
+        }
+        check
+            .field(
+                "resamples",
+                self.resamples,
+                self.resamples <= 1_000_000,
+                "1000000 or less",
+            )
+            .end()
+    }
+}
+
+impl ValidationSettings {
     /// The settings of one of `comparisons` that are made at once. Each bound holds with a higher probability, so that
     /// together they hold with [`Self::level`] (Bonferroni).
     pub(crate) fn of_comparison(

@@ -1,4 +1,4 @@
-//! Reading and writing files of bars.
+//! Reading files of bars.
 #![expect(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
@@ -6,7 +6,6 @@
 
 mod read;
 mod recorded;
-mod write;
 
 use std::path::{Path, PathBuf};
 

@@ -6,6 +6,7 @@
 )]
 
 mod corrupt;
+mod demo_models;
 mod live;
 mod loading;
 mod parity;

@@ -25,18 +25,18 @@ interface RecommendationProps {
   now: EpochMs | null
   /** There may be one that has not come yet. */
   loading: boolean
+  /** How the system is, for the time without any; null while that is not known. */
+  state: string | null
 }
 
 /** What is recommended now, and why. */
-export function RecommendationCard({ verdict, analysis, now, loading }: RecommendationProps) {
+export function RecommendationCard({ verdict, analysis, now, loading, state }: RecommendationProps) {
   if (!verdict) {
     return (
       <section className="card" aria-labelledby="recommendation-title">
         <h2 id="recommendation-title">Recommendation</h2>
         <p className={styles.empty} role="status">
-          {loading
-            ? 'Loading…'
-            : 'None yet. The first one comes when both models are trained and enough of this ticker’s history is known.'}
+          {loading ? 'Loading…' : state === null ? 'None yet.' : `None yet. ${state}.`}
         </p>
       </section>
     )

@@ -1,20 +1,24 @@
 import type { Status } from '@/lib/wire'
 
 import type { ConnectionView } from './connection-badge'
+import { SetupNotice } from './setup-notice'
 import styles from './status.module.css'
-
-const PHASE_TITLE = { backfilling: 'Backfilling', training: 'Training' }
 
 interface Props {
   status: Status | null
   connection: ConnectionView
 }
 
-/** What everybody at the screen has to know now: no connection, or a system that is not ready. */
+/** What everybody at the screen has to know now: prices that are not today's, no connection, a system that is not ready. */
 export function Notices({ status, connection }: Props) {
   const lost = connection.state === 'waiting' || connection.state === 'retrying'
   return (
     <>
+      {status?.source_note && (
+        <p className={styles.sourceNote} data-source={status.source} data-testid="source-note">
+          {status.source_note}
+        </p>
+      )}
       {lost && (
         <p className={styles.notice} data-kind="lost" role="alert" data-testid="lost">
           <strong>Not connected.</strong>{' '}
@@ -25,10 +29,11 @@ export function Notices({ status, connection }: Props) {
       )}
       {!lost && status && status.phase !== 'running' && (
         <p className={styles.notice} data-kind="phase" role="status" data-testid="phase">
-          <span className={styles.progress} aria-hidden="true" />
-          <strong>{PHASE_TITLE[status.phase]}</strong> {status.message}
+          {status.setup?.state !== 'failed' && <span className={styles.progress} aria-hidden="true" />}
+          {status.message}
         </p>
       )}
+      {!lost && status?.setup && <SetupNotice setup={status.setup} />}
     </>
   )
 }

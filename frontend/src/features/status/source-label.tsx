@@ -16,17 +16,11 @@ export function describeSource({ source, speed }: Pick<Status, 'source' | 'speed
   }
 }
 
-const WARNING: Record<Exclude<Status['source'], 'live'>, string> = {
-  simulated: 'Invented prices: no real company trades at them.',
-  replay: 'Past prices, not the market of today.',
-}
-
 /** The label in the header. */
 export function SourceLabel({ status }: { status: Status }) {
   return (
     <span className={styles.source} data-source={status.source} data-testid="source">
       {describeSource(status)}
-      {status.source !== 'live' && <span className={styles.sourceNote}>{WARNING[status.source]}</span>}
     </span>
   )
 }

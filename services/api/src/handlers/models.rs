@@ -93,7 +93,10 @@ pub(super) async fn one(
 fn read_models(places: &Places, models: &Models) -> ModelsBody {
     let champions = match ChampionsFile::new(&places.model_config).read() {
         Ok(champions) => champions,
-        Err(error) => return in_use(models, format!("{:#}", anyhow::Error::new(error))),
+        Err(error) => {
+            let problem = format!("{:#}", anyhow::Error::new(error));
+            return in_use(models, places.without_folders(&problem));
+        }
     };
     let kind = |kind| {
         let Some(record) = champions.of(kind) else {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    body::{ModelsInUseBody, Phase},
+    body::{ModelsInUseBody, Phase, SetupBody},
     state::AppState,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct HealthBody {
     phase: Phase,
     /// The parts.
     parts: PartsBody,
+    /// What a first start still compiles; null when nothing is compiled, or all is done.
+    setup: Option<SetupBody>,
 }
 
 /// How the parts are.
@@ -79,6 +81,7 @@ pub(super) async fn health(State(state): State<AppState>) -> Json<HealthBody> {
             tickers_ready: progress.ready,
             tickers_watched: progress.watched,
         },
+        setup: view.status().setup.clone(),
     })
 }
 

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Query, ask, stocks::limit};
 use crate::{
+    champions::Places,
     error::{ApiError, ErrorBody},
     state::AppState,
 };
@@ -81,8 +82,9 @@ struct StepTickerBody {
     message: String,
 }
 
-impl From<PipelineRun> for RunBody {
-    fn from(run: PipelineRun) -> Self {
+impl RunBody {
+    fn new(run: PipelineRun, places: &Places) -> Self {
+        let steps = run.steps.into_iter();
         Self {
             run_id: run.run_id,
             night: run.night,
@@ -90,34 +92,37 @@ impl From<PipelineRun> for RunBody {
             abandoned: run.abandoned,
             started_at: run.started_at,
             ended_at: run.ended_at,
-            steps: run.steps.into_iter().map(StepBody::from).collect(),
+            steps: steps.map(|step| StepBody::new(step, places)).collect(),
         }
     }
 }
 
-impl From<PipelineStep> for StepBody {
-    fn from(step: PipelineStep) -> Self {
+impl StepBody {
+    fn new(step: PipelineStep, places: &Places) -> Self {
+        let tickers = step.tickers.into_iter();
         Self {
             step: step.step,
             state: step.state.name(),
             attempts: step.attempts,
             started_at: step.started_at,
             ended_at: step.ended_at,
-            message: step.message,
+            message: places.without_folders(&step.message),
             next_attempt_at: step.next_attempt_at,
-            tickers: step.tickers.into_iter().map(StepTickerBody::from).collect(),
+            tickers: tickers
+                .map(|row| StepTickerBody::new(row, places))
+                .collect(),
         }
     }
 }
 
-impl From<StepTicker> for StepTickerBody {
-    fn from(row: StepTicker) -> Self {
+impl StepTickerBody {
+    fn new(row: StepTicker, places: &Places) -> Self {
         Self {
             ticker: row.ticker,
             state: row.state.name(),
             attempts: row.attempts,
             ended_at: row.ended_at,
-            message: row.message,
+            message: places.without_folders(&row.message),
         }
     }
 }
@@ -145,8 +150,10 @@ pub(super) async fn runs(
     Query(query): Query<RunsQuery>,
 ) -> Result<Json<RunsBody>, ApiError> {
     let limit = limit(query.limit, DEFAULT_RUNS, MOST_RUNS)?;
-    let runs = ask(storage::recent_runs(&state.pool, limit)).await?;
+    let runs = ask(storage::recent_runs(&state.pool, limit))
+        .await?
+        .into_iter();
     Ok(Json(RunsBody {
-        runs: runs.into_iter().map(RunBody::from).collect(),
+        runs: runs.map(|run| RunBody::new(run, &state.places)).collect(),
     }))
 }

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Query, ask, stocks::limit};
 use crate::{
+    champions::Places,
     error::{ApiError, ErrorBody},
     state::AppState,
 };
@@ -50,8 +51,8 @@ struct ValidationBody {
     created_at: DateTime<Utc>,
 }
 
-impl From<ValidationReport> for ValidationBody {
-    fn from(report: ValidationReport) -> Self {
+impl ValidationBody {
+    fn new(report: ValidationReport, places: &Places) -> Self {
         let statement = report.report.get("statement").and_then(Value::as_str);
         let dry_run = report.report.get("dry_run").and_then(Value::as_bool);
         Self {
@@ -61,7 +62,7 @@ impl From<ValidationReport> for ValidationBody {
             champion: report.champion,
             challenger: report.challenger,
             verdict: report.verdict.name(),
-            statement: statement.unwrap_or_default().to_owned(),
+            statement: places.without_folders(statement.unwrap_or_default()),
             dry_run: dry_run.unwrap_or_default(),
             created_at: report.created_at,
         }
@@ -99,7 +100,7 @@ pub(super) async fn reports(
         reports: ask(reports)
             .await?
             .into_iter()
-            .map(ValidationBody::from)
+            .map(|report| ValidationBody::new(report, &state.places))
             .collect(),
     }))
 }

@@ -118,6 +118,7 @@ async fn a_broken_champions_file_leaves_the_last_good_ones_in_use(pool: PgPool) 
     }
     let problem = models["problem"].as_str().unwrap();
     assert!(problem.contains("model_config.json is broken"), "{problem}");
+    assert!(!problem.contains('/'), "no folder is told: {problem}");
 
     std::fs::write(&path, good).unwrap();
     socket

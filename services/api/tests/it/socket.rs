@@ -8,7 +8,7 @@ use storage::{FormingPrice, PgPool};
 use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
-use crate::support::{Service, TIMING, commit, minutes, ticker, walk};
+use crate::support::{Service, TIMING, build_file, commit, minutes, ticker, walk};
 use api::Timing;
 
 async fn forming(pool: &PgPool, symbol: &str, time: chrono::DateTime<chrono::Utc>, price: f64) {
@@ -49,6 +49,45 @@ async fn a_price_inside_a_minute_is_shown_until_its_bar_closes(pool: PgPool) {
     commit(&pool, "AAPL", &bars[500..501]).await;
     let price = socket.next_of("price", "AAPL").await;
     assert_eq!(price["bar"]["close"], bars[500].close.get());
+    service.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn clients_follow_what_a_first_start_still_compiles(pool: PgPool) {
+    let service = Service::start(&pool, &["AAPL"]).await;
+    let (mut socket, snapshot) = service.socket().await;
+    assert_eq!(snapshot["status"]["setup"], Value::Null);
+
+    let path = build_file(service.folder.path());
+    let write = |state: &str, done: u32| {
+        let build = json!({
+            "state": state, "done": done, "of": 620, "seconds_left": null, "message": "burn", "at": chrono::Utc::now(),
+        });
+        // As the compilation does, so that nobody reads half of it.
+        let next = path.with_extension("next");
+        std::fs::write(&next, build.to_string()).unwrap();
+        std::fs::rename(next, &path).unwrap();
+    };
+    write("building", 312);
+    let status = socket
+        .next_status(|status| status["setup"]["state"] == "building")
+        .await;
+    assert_eq!(status["setup"]["done"], 312);
+    let message = status["setup"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("312 of 620. Prices do not wait"),
+        "{message}"
+    );
+
+    write("failed", 400);
+    socket
+        .next_status(|status| status["setup"]["state"] == "failed")
+        .await;
+    let (_, health) = service.get("/health").await;
+    assert_eq!(health["setup"]["done"], 400);
+
+    write("done", 620);
+    socket.next_status(|status| status["setup"].is_null()).await;
     service.stop().await;
 }
 

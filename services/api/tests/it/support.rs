@@ -128,6 +128,7 @@ impl Service {
             models_dir: folder.path().join("models"),
             model_config: model_config(folder.path()),
             source: Source::Simulated,
+            build_file: Some(build_file(folder.path())),
             universe: Universe {
                 tickers: tickers.collect(),
             },
@@ -252,6 +253,11 @@ impl Socket {
     pub(crate) async fn send(&mut self, text: &str) {
         self.stream.send(Message::text(text)).await.unwrap();
     }
+}
+
+/// Where a first start's compilation tells how far it is.
+pub(crate) fn build_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("build.json")
 }
 
 pub(crate) fn model_config(folder: &Path) -> std::path::PathBuf {

@@ -126,7 +126,6 @@ impl World {
             self.pool.clone(),
             alerts.unwrap(),
         )
-        .unwrap()
     }
 
     /// Alerts since the last call.

@@ -42,11 +42,20 @@ const REVERSION: f64 = 0.0014;
 const DAY_TAIL: f64 = 0.34;
 const MINUTE_TAIL: f64 = 0.42;
 
-/// What can be learned, little as in real markets: order flow that persists for about half an hour (its share of a
-/// minute's standard deviation), and the part of the market's last minute that a stock follows only a minute later.
+/// What can be learned beside the planted episodes, little as in real markets: order flow that persists for about half an
+/// hour (its share of a minute's standard deviation), and the part of the market's last minute that a stock follows only
+/// a minute later.
 const FLOW_SHARE: f64 = 0.05;
 const FLOW_PERSISTENCE: f64 = 0.97;
 const FOLLOWS_LATER: f64 = 0.05;
+
+/// The planted effect, which [`domain::PLANTED_EFFECT`] declares in words. With `drift` 0 and `volume` 1 nothing is planted.
+const EPISODES: Episodes = Episodes {
+    mean_wait: 240.0,
+    minutes: (45, 75),
+    drift: 0.5,
+    volume: 2.5,
+};
 
 /// Generated sessions kept in memory, of stocks and of factors: about 30 days of 20 tickers, 25 MB.
 const KEPT_SESSIONS: usize = 1_024;
@@ -93,6 +102,39 @@ struct Minute {
     moved: f64,
     /// Standard deviation of the minute's movement.
     deviation: f64,
+}
+
+/// Stretches of a session in which a stock is bought or sold persistently.
+struct Episodes {
+    /// Mean minutes from the open, or from an episode's end, to the start of the next.
+    mean_wait: f64,
+    /// Shortest and longest episode; every length between is as likely.
+    minutes: (usize, usize),
+    /// Drift of a minute in standard deviations of the stock's own movement in it.
+    drift: f64,
+    /// Times the usual volume.
+    volume: f64,
+}
+
+impl Episodes {
+    /// For each minute of a session 1 while the stock is bought persistently, -1 while it is sold, else 0.
+    fn draw(&self, mut rng: impl Rng, count: u32) -> Vec<f64> {
+        let mut directions = vec![0.0; count as usize];
+        let (shortest, longest) = self.minutes;
+        let mut end = 0;
+        loop {
+            let start = end + (self.mean_wait * rng.sample::<f64, _>(Exp1)) as usize;
+            let length = rng.random_range(shortest..=longest);
+            let direction = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
+            let Some(rest) = directions.get_mut(start..) else {
+                return directions;
+            };
+            rest.iter_mut()
+                .take(length)
+                .for_each(|minute| *minute = direction);
+            end = start + length;
+        }
+    }
 }
 
 impl GeneratedMarket {
@@ -185,43 +227,51 @@ impl GeneratedMarket {
         let Some(sector) = self.sectors.get(profile.sector) else {
             return Arc::default();
         };
-        let minutes = |what, path: &DailyPath| {
-            let movement = path.minutes(index);
+        let minutes = |what, path: &DailyPath, drifts: &[f64]| {
             MinutePath::new(
                 random::stream(self.seed, what, Some(session.date)),
-                session.minutes(),
-                movement,
+                drifts,
+                path.minutes(index),
             )
         };
-        let market_minutes = self
-            .factor_minutes
-            .get_or_make(("market", index), || minutes("market", &self.market));
+        let still = vec![0.0; session.minutes() as usize];
+        let market_minutes = self.factor_minutes.get_or_make(("market", index), || {
+            minutes("market", &self.market, &still)
+        });
         let sector_minutes = self
             .factor_minutes
-            .get_or_make((profile.sector, index), || minutes(profile.sector, sector));
-        let own_minutes = minutes(profile.ticker.as_str(), &stock.own);
+            .get_or_make((profile.sector, index), || {
+                minutes(profile.sector, sector, &still)
+            });
+        let stream = |what| {
+            let name = format!("{} {what}", profile.ticker);
+            random::stream(self.seed, &name, Some(session.date))
+        };
+        let episodes = EPISODES.draw(stream("episodes"), session.minutes());
+        let drifts: Vec<f64> = episodes
+            .iter()
+            .map(|direction| EPISODES.drift * direction)
+            .collect();
+        let own_minutes = minutes(profile.ticker.as_str(), &stock.own, &drifts);
         let level = profile.log_level(
             self.market.open(index),
             sector.open(index),
             stock.own.open(index),
         );
 
-        let mut rng = random::stream(
-            self.seed,
-            &format!("{} trades", profile.ticker),
-            Some(session.date),
-        );
+        let mut rng = stream("trades");
         let volume =
             stock.own.activity(index) * profile.daily_volume * (0.2 * normal(&mut rng)).exp();
         let count = f64::from(session.minutes());
         let mut earlier = level;
         let mut market_before = 0.0;
         let mut bars = Vec::with_capacity(own_minutes.0.len());
-        for (position, ((market, sector), own)) in market_minutes
+        for (position, (((market, sector), own), episode)) in market_minutes
             .0
             .iter()
             .zip(&*sector_minutes.0)
             .zip(&*own_minutes.0)
+            .zip(&episodes)
             .enumerate()
         {
             // The last minute catches up: the day's close is its level.
@@ -251,7 +301,12 @@ impl GeneratedMarket {
 
             let surprise = (now - earlier).abs() / deviation.max(f64::MIN_POSITIVE);
             let noise = 0.35 * normal(&mut rng) + 0.25 * (surprise.min(4.0) - 0.8);
-            let shares = volume * volume_share(position as f64, count) * noise.exp();
+            let crowd = if *episode == 0.0 {
+                1.0
+            } else {
+                EPISODES.volume
+            };
+            let shares = volume * crowd * volume_share(position as f64, count) * noise.exp();
             let start = session.open + TimeDelta::minutes(position as i64);
             // Rounded prices above zero, ordered by construction: always a bar.
             bars.extend(Bar::new(
@@ -371,20 +426,22 @@ impl DailyPath {
 
 impl MinutePath {
     /// Draws the minutes of a session that moves by `session.moved` in all (a Brownian bridge with changing
-    /// volatility).
-    fn new(mut rng: impl Rng, count: u32, session: Minute) -> Self {
-        let length = f64::from(count);
+    /// volatility), one for each of the drifts, which are in standard deviations of a minute.
+    fn new(mut rng: impl Rng, drifts: &[f64], session: Minute) -> Self {
+        let length = drifts.len() as f64;
         let mut log_volatility = MINUTE_SPREAD * normal(&mut rng);
         let mut flow = normal(&mut rng);
-        let mut minutes: Vec<Minute> = (0..count)
-            .map(|position| {
+        let mut minutes: Vec<Minute> = drifts
+            .iter()
+            .enumerate()
+            .map(|(position, drift)| {
                 log_volatility =
                     persist(log_volatility, MINUTE_PERSISTENCE, MINUTE_SPREAD, &mut rng);
                 flow = persist(flow, FLOW_PERSISTENCE, 1.0, &mut rng);
-                let deviation =
-                    volatility_shape(f64::from(position), length) * log_volatility.exp();
+                let deviation = volatility_shape(position as f64, length) * log_volatility.exp();
+                let moved = heavy(&mut rng, MINUTE_TAIL) + FLOW_SHARE * flow + drift;
                 Minute {
-                    moved: deviation * (heavy(&mut rng, MINUTE_TAIL) + FLOW_SHARE * flow),
+                    moved: deviation * moved,
                     deviation,
                 }
             })
@@ -478,5 +535,41 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn episodes_are_as_declared() {
+        let (mut minutes, mut starts, mut bought, mut lengths) = (0, 0, 0, Vec::new());
+        for date in (0..2_000).map(|day| EPOCH + TimeDelta::days(day)) {
+            let directions = EPISODES.draw(random::stream(1, "KO episodes", Some(date)), 390);
+            assert_eq!(directions.len(), 390);
+            minutes += directions.iter().filter(|minute| **minute != 0.0).count();
+            let stretches: Vec<&[f64]> = directions.chunk_by(|left, right| left == right).collect();
+            for (place, stretch) in stretches.iter().enumerate() {
+                if stretch[0] == 0.0 {
+                    continue;
+                }
+                starts += 1;
+                bought += usize::from(stretch[0] > 0.0);
+                // The close cuts the last one short.
+                if place + 1 < stretches.len() {
+                    lengths.push(stretch.len());
+                }
+            }
+        }
+        assert!((1_800..2_600).contains(&starts), "{starts}");
+        assert!((0.45..0.55).contains(&(bought as f64 / starts as f64)));
+        let share = minutes as f64 / (2_000.0 * 390.0);
+        assert!((0.14..0.2).contains(&share), "{share}");
+        // Two in a row may touch.
+        let whole = lengths.iter().filter(|length| **length <= 75);
+        assert!(whole.clone().count() as f64 > 0.95 * lengths.len() as f64);
+        assert_eq!((whole.clone().min(), whole.max()), (Some(&45), Some(&75)));
+        assert!(domain::PLANTED_EFFECT.contains("45 to 75 minutes"));
     }
 }

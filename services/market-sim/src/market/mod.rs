@@ -7,11 +7,11 @@ mod official;
 mod profile;
 mod recorded;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io::Write, sync::Arc};
 
 use bar_files::BarFile;
 use calendar::{Calendar, Session};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use domain::{Bar, Ticker};
 
 pub(crate) use actions::fraction;
@@ -233,6 +233,11 @@ impl Market {
         Ok(self)
     }
 
+    /// What is planted in an invented market for models to find, in words; nothing is in a recorded one.
+    pub fn planted_effect(&self) -> Option<&'static str> {
+        self.seed().map(|_| domain::PLANTED_EFFECT)
+    }
+
     /// The seed of an invented market.
     pub(crate) fn seed(&self) -> Option<u64> {
         match &self.source {
@@ -264,6 +269,47 @@ impl Market {
         ends.reduce(|(open, close), (other_open, other_close)| {
             (open.min(other_open), close.max(other_close))
         })
+    }
+
+    /// Writes the one-minute bars of all sessions from one New York date to another, both included, as CSV
+    /// (`ticker,ts,open,high,low,close,volume`; `ts` is a bar's start, UTC) and answers how many there were.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write_bars(
+        &self,
+        from: NaiveDate,
+        to: NaiveDate,
+        out: impl Write,
+    ) -> Result<usize, csv::Error> {
+        let mut table = csv::Writer::from_writer(out);
+        table.write_record(["ticker", "ts", "open", "high", "low", "close", "volume"])?;
+        let mut written = 0;
+        for stock in self
+            .tickers()
+            .into_iter()
+            .filter_map(|ticker| self.stock(ticker))
+        {
+            for (index, session) in stock.sessions().iter().enumerate() {
+                if !(from..=to).contains(&session.date) {
+                    continue;
+                }
+                for bar in stock.bars(index).iter() {
+                    table.serialize((
+                        stock.ticker,
+                        bar.start.to_rfc3339_opts(SecondsFormat::Secs, true),
+                        bar.open.get(),
+                        bar.high.get(),
+                        bar.low.get(),
+                        bar.close.get(),
+                        bar.volume,
+                    ))?;
+                    written += 1;
+                }
+            }
+        }
+        table.flush()?;
+        Ok(written)
     }
 
     /// One stock by the text of a request, if the market has it.

@@ -445,6 +445,12 @@ async fn the_program_serves_and_ends_cleanly() {
     let health: Value = health.json().await.unwrap();
     assert_eq!(health["status"], "ok");
     assert_eq!(health["tickers"], serde_json::json!(["AAPL", "XYZ"]));
+    assert!(
+        health["planted_effect"]
+            .as_str()
+            .unwrap()
+            .contains("planted")
+    );
 
     let killed = Command::new("kill")
         .arg(program.0.id().to_string())

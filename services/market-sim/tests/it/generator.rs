@@ -161,6 +161,84 @@ fn volatility_clusters_and_tails_are_heavy_but_returns_are_hard_to_foretell() {
     }
 }
 
+/// The planted effect is there for whoever looks back: a stock that was traded by far more than usual goes on as it went.
+#[test]
+fn what_is_planted_can_be_found() {
+    let market = market(1);
+    let (mut crowded, mut quiet) = (Vec::new(), Vec::new());
+    for symbol in DEFAULT_TICKERS {
+        let days = days(stock(&market, symbol), date(2025, 8, 1), date(2025, 9, 30));
+        for window in days.windows(6) {
+            let [before @ .., today] = window else {
+                continue;
+            };
+            let shares = |day: &[Bar], minutes: std::ops::Range<usize>| -> f64 {
+                day[minutes].iter().map(|bar| bar.volume as f64).sum()
+            };
+            for minute in (60..360).step_by(15) {
+                let last = minute - 15..minute;
+                let usual = mean(
+                    &before
+                        .iter()
+                        .map(|day| shares(day, last.clone()))
+                        .collect::<Vec<_>>(),
+                );
+                let moved =
+                    |from: usize, to: usize| (today[to].close.get() / today[from].close.get()).ln();
+                // What somebody earns who goes with the last 25 minutes for the next 20.
+                let earned = moved(minute, minute + 20) * moved(minute - 25, minute).signum();
+                if shares(today, last) > 2.0 * usual {
+                    crowded.push(1e4 * earned);
+                } else {
+                    quiet.push(1e4 * earned);
+                }
+            }
+        }
+    }
+    let share = crowded.len() as f64 / (crowded.len() + quiet.len()) as f64;
+    let right =
+        crowded.iter().filter(|earned| **earned > 0.0).count() as f64 / crowded.len() as f64;
+    eprintln!(
+        "crowded {:.1} %: {:+.1} bp, right {:.1} %; else {:+.1} bp",
+        100.0 * share,
+        mean(&crowded),
+        100.0 * right,
+        mean(&quiet)
+    );
+    assert!((0.03..0.25).contains(&share), "{share}");
+    assert!(mean(&crowded) > 5.0 && mean(&quiet).abs() < 2.0);
+    // Nobody is always right.
+    assert!((0.55..0.8).contains(&right), "{right}");
+}
+
+#[test]
+fn an_invented_market_says_what_is_planted_in_it() {
+    let market = market(1);
+    assert!(market.planted_effect().unwrap().contains("planted"));
+    let recorded = Market::recorded(
+        crate::staircase(&crate::THREE_DAYS, &[]),
+        &[],
+        calendar::nyse(),
+    );
+    assert_eq!(recorded.unwrap().planted_effect(), None);
+}
+
+#[test]
+fn written_bars_are_those_that_are_served() {
+    let market = Market::generated(1, &[ticker("KO"), ticker("AAPL")], calendar::nyse());
+    let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+    let (from, to) = (date(2025, 7, 2), date(2025, 7, 7));
+    let written = market.write_bars(from, to, file.as_file()).unwrap();
+    let read = bar_files::read_bars(file.path()).unwrap();
+    assert!(read.report.is_clean(), "{}", read.report);
+    // A whole day, a half one before the holiday, and the Monday after it.
+    assert_eq!(written, 2 * (390 + 210 + 390));
+    for symbol in ["AAPL", "KO"] {
+        let served = days(stock(&market, symbol), from, to).concat();
+        assert_eq!(read.bars[&ticker(symbol)], served);
+    }
+}
+
 #[test]
 fn the_day_has_its_shape() {
     let market = market(1);
@@ -188,7 +266,8 @@ fn the_day_has_its_shape() {
         volume(180..210),
         volume(360..390)
     );
-    assert!(volume(0..30) > 2.0 * volume(180..210) && volume(360..390) > 1.8 * volume(180..210));
+    // Episodes, which add to the volume, have seldom begun in the first half hour.
+    assert!(volume(0..30) > 1.8 * volume(180..210) && volume(360..390) > 1.8 * volume(180..210));
     assert!(
         volume(389..390) > 5.0 * volume(180..210),
         "the closing auction"

@@ -1,20 +1,23 @@
 use std::{
     ffi::OsString,
     fs::File,
+    io::Write,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     process::{Child, Command},
     sync::watch,
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Interrupted, sibling};
+use super::{Interrupted, build::Build, logs};
+use crate::{programs::sibling, settings_check::problems_of};
 
 /// How long a part may take to end by itself.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,7 +47,7 @@ impl Program {
     }
 
     fn spawn(&self, output: Stdio, errors: Stdio) -> anyhow::Result<Child> {
-        Command::new(sibling(self.name)?.as_path())
+        Command::new(sibling(self.name)?)
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             // The pipe is never written to. It closes with this program, however that ends, and the part ends with it.
@@ -59,21 +62,76 @@ impl Program {
             .with_context(|| format!("failed to start {}", self.name))
     }
 
-    /// Runs a step that ends by itself, with its messages on this terminal.
-    pub(super) async fn run_to_end(self, token: &CancellationToken) -> anyhow::Result<()> {
-        let mut child = self.spawn(Stdio::inherit(), Stdio::inherit())?;
-        let _alive = child.stdin.take();
-        let status = tokio::select! {
-            status = child.wait() => status.with_context(|| format!("failed to wait for {}", self.name))?,
-            () = token.cancelled() => {
-                end(&mut child, self.name).await;
-                return Err(Interrupted.into());
-            }
+    /// Runs a step that ends by itself, with its messages on this terminal and in its log.
+    pub(super) async fn run_to_end(
+        self,
+        logs: &Path,
+        token: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let log = logs::open(logs, self.name)?;
+        let mut child = self.spawn(Stdio::piped(), Stdio::piped())?;
+        let output = copy(child.stdout.take(), tokio::io::stdout(), log.try_clone()?);
+        let errors = copy(child.stderr.take(), tokio::io::stderr(), log);
+        let (status, (), ()) = tokio::join!(self.ended(&mut child, token), output, errors);
+        let Some(status) = status? else {
+            return Err(Interrupted.into());
         };
         if !status.success() {
             bail!("{} failed ({status}); its messages stand above", self.name);
         }
         Ok(())
+    }
+
+    /// Runs a step that ends by itself, with its messages in its log only; none when the token was cancelled first.
+    pub(super) async fn run_to_log(
+        self,
+        logs: &Path,
+        token: &CancellationToken,
+    ) -> anyhow::Result<Option<ExitStatus>> {
+        let log = logs::open(logs, self.name)?;
+        let mut child = self.spawn(log.try_clone()?.into(), log.into())?;
+        self.ended(&mut child, token).await
+    }
+
+    /// Waits for its end, or ends it when the token is cancelled.
+    async fn ended(
+        &self,
+        child: &mut Child,
+        token: &CancellationToken,
+    ) -> anyhow::Result<Option<ExitStatus>> {
+        // Waiting would close it.
+        let _alive = child.stdin.take();
+        tokio::select! {
+            status = child.wait() => {
+                status.map(Some).with_context(|| format!("failed to wait for {}", self.name))
+            }
+            () = token.cancelled() => {
+                end(child, self.name).await;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Copies what a program says to the terminal and to its log, until it says no more. A terminal that is closed keeps
+/// nobody from reading the log.
+async fn copy(
+    said: Option<impl AsyncRead + Unpin>,
+    mut terminal: impl AsyncWrite + Unpin,
+    mut log: File,
+) {
+    let Some(mut said) = said else { return };
+    let mut buffer = vec![0; 8_192];
+    while let Ok(length @ 1..) = said.read(&mut buffer).await {
+        let Some(text) = buffer.get(..length) else {
+            return;
+        };
+        if let Err(error) = log.write_all(text) {
+            tracing::warn!(%error, "failed to write a log");
+        }
+        if terminal.write_all(text).await.is_ok() {
+            let _ = terminal.flush().await;
+        }
     }
 }
 
@@ -85,23 +143,34 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts it; `needs` is a part that it must be started anew with. The log of the last run is kept beside the new.
+    /// Starts it once nothing is compiled any more that it waits for; `needs` is a part that it must be started anew
+    /// with.
     pub(super) fn start(
         program: Program,
+        waits_for: Option<&Build>,
         needs: Option<&Self>,
         logs: &Path,
         token: &CancellationToken,
     ) -> Self {
         let name = program.name;
-        let log = logs.join(format!("{name}.log"));
-        if let Err(error) = std::fs::rename(&log, logs.join(format!("{name}.old.log")))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, log = %log.display(), "failed to set the last log aside");
-        }
+        let logs = logs.to_owned();
         let (started, starts) = watch::channel(0);
         let needs = needs.map(|part| part.starts.clone());
-        let task = tokio::spawn(keep_running(program, log, needs, started, token.clone()));
+        let (waits_for, token) = (waits_for.cloned(), token.clone());
+        let task = tokio::spawn(async move {
+            if let Some(build) = waits_for {
+                tokio::select! { () = token.cancelled() => return, () = build.ended() => () }
+                // It was not there when the others were asked.
+                let problems = problems_of(name).await;
+                if !problems.is_empty() {
+                    return eprintln!(
+                        "{name} is not started, as the settings cannot be used:\n  {}",
+                        problems.join("\n  ")
+                    );
+                }
+            }
+            keep_running(program, logs, needs, started, token).await;
+        });
         Self { name, task, starts }
     }
 
@@ -115,19 +184,20 @@ impl Service {
 
 async fn keep_running(
     program: Program,
-    log: PathBuf,
+    logs: PathBuf,
     mut needs: Option<watch::Receiver<usize>>,
     started: watch::Sender<usize>,
     token: CancellationToken,
 ) {
     let mut delay = RESTART_DELAY.0;
+    let log = logs::path(&logs, program.name);
     loop {
         let began = Instant::now();
         started.send_modify(|starts| *starts += 1);
         if let Some(needs) = &mut needs {
             needs.mark_unchanged();
         }
-        match run_once(&program, &log, needs.as_mut(), &token).await {
+        match run_once(&program, &logs, needs.as_mut(), &token).await {
             Ok(()) if token.is_cancelled() => return,
             Ok(()) => {
                 tracing::warn!(service = program.name, log = %log.display(), "ended, starting it again")
@@ -148,16 +218,12 @@ async fn keep_running(
 /// Runs it until it ends, the token is cancelled, or the part that it needs was started anew.
 async fn run_once(
     program: &Program,
-    log: &Path,
+    logs: &Path,
     needs: Option<&mut watch::Receiver<usize>>,
     token: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .with_context(|| format!("failed to open the log {}", log.display()))?;
-    let mut child = program.spawn(file.try_clone()?.into(), file.into())?;
+    let log = logs::open(logs, program.name)?;
+    let mut child = program.spawn(log.try_clone()?.into(), log.into())?;
     // Waiting would close it.
     let _alive = child.stdin.take();
     let replaced = async {
@@ -201,5 +267,24 @@ async fn end(child: &mut Child, name: &str) {
         if let Err(error) = child.kill().await {
             tracing::error!(service = name, %error, "failed to kill it");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_step_says_is_shown_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = || logs::open(folder.path(), "trainer").unwrap();
+        let mut terminal = Vec::new();
+        copy(Some(&b"pass 1\npass 2\n"[..]), &mut terminal, log()).await;
+        assert_eq!(terminal, b"pass 1\npass 2\n");
+        // Nobody reads the other end: a terminal that was closed.
+        let (closed, _) = tokio::io::duplex(1);
+        copy(Some(&b"pass 3\n"[..]), closed, log()).await;
+        let kept = std::fs::read_to_string(logs::path(folder.path(), "trainer")).unwrap();
+        assert_eq!(kept, "pass 1\npass 2\npass 3\n");
     }
 }

@@ -1,14 +1,17 @@
 //! `tandem up`: starts every part on this machine, in the order in which they need each other, keeps them running, and
 //! ends them together.
 
+mod build;
 mod child;
+mod demo_models;
+mod logs;
 mod market;
+mod nights;
 mod scenario;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::Path,
     time::Duration,
 };
 
@@ -19,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::scenario::ask_yahoo;
 use self::{
+    build::Build,
     child::{Program, Service},
     scenario::Scenario,
 };
-use crate::{cli::UpArguments, system};
+use crate::{cli::UpArguments, settings_check::ensure_settings};
 
 /// How long a part may take to answer on its port after its start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,9 +46,14 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     let token = Shutdown::on_signals()
         .context("failed to listen for Ctrl-C")?
         .token();
+    match token.run_until_cancelled(ensure_settings()).await {
+        Some(checked) => checked?,
+        None => return Ok(()),
+    }
     let api_address = free_address(arguments.port)?;
+    let build = Build::from_environment();
     let Some(scenario) = token
-        .run_until_cancelled(Scenario::choose(&arguments))
+        .run_until_cancelled(Scenario::choose(&arguments, &build))
         .await
     else {
         return Ok(());
@@ -58,9 +67,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     let database_url = database_url?;
     let mut environment = scenario.environment(&database_url)?;
     environment.push(("TANDEM_API_ADDRESS", api_address.to_string()));
-    let logs = scenario.folder.join("logs");
-    std::fs::create_dir_all(&logs)
-        .with_context(|| format!("failed to create {}", logs.display()))?;
+    let logs = logs::begin(&scenario.folder)?;
 
     let mut services = Vec::new();
     let outcome = async {
@@ -74,12 +81,21 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
                 simulator.arguments(address, &certificate),
                 &environment,
             );
-            services.push(Service::start(program, None, &logs, &token));
+            services.push(Service::start(program, None, None, &logs, &token));
             answers(address, "market-sim", &logs, &token).await?;
         }
-        system::remember(&scenario.folder, &environment)?;
+        service_kit::remember_system(&scenario.folder, &environment)?;
+        let had_champions = scenario.has_champions();
+        let has_champions =
+            had_champions || (!arguments.full_training && scenario.install_demo_models());
+        match (had_champions, has_champions) {
+            (true, _) => eprintln!("champions: as of the last start"),
+            (false, true) => eprintln!("champions: the demo's own, trained on simulated prices"),
+            (false, false) => (),
+        }
         services.push(Service::start(
             Program::new("api", vec![], &environment),
+            None,
             None,
             &logs,
             &token,
@@ -92,7 +108,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
 
         // A vendor that refuses for hours keeps nobody from what is stored, and the ingestor goes on trying.
         let history = Program::new("price-ingestor", vec!["--once".into()], &environment);
-        match history.run_to_end(&token).await {
+        match history.run_to_end(&logs, &token).await {
             Err(error) if !error.is::<Interrupted>() => {
                 eprintln!("history is incomplete: {error:#}")
             }
@@ -103,7 +119,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
             ("macro-ingestor", "the economic series are"),
         ] {
             let step = Program::new(name, vec!["--once".into()], &environment);
-            match step.run_to_end(&token).await {
+            match step.run_to_end(&logs, &token).await {
                 Err(error) if !error.is::<Interrupted>() => {
                     eprintln!("{what} incomplete: {error:#}")
                 }
@@ -119,41 +135,37 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
             // Every start of the simulator makes a new certificate, which an ingestor reads at its start.
             let ingestor = Service::start(
                 Program::new(name, arguments, &environment),
+                Some(&build).filter(|_| name == "news-ingestor"),
                 services.first().filter(|_| scenario.simulator.is_some()),
                 &logs,
                 &token,
             );
             services.push(ingestor);
         }
-        if scenario.has_champions() {
-            eprintln!("champions: as of the last start");
-        } else {
-            eprintln!("no champions: training both models on the bars so far");
-            let preset = if arguments.full_training {
-                vec![]
-            } else {
-                vec!["--quick".into()]
-            };
-            // Prices are worth showing without models, and the next start tries again.
-            match Program::new("trainer", preset, &environment)
-                .run_to_end(&token)
-                .await
-            {
-                Err(error) if !error.is::<Interrupted>() => {
-                    eprintln!("no models, so no analyses: {error:#}")
-                }
-                trained => trained?,
-            }
+        if !has_champions {
+            train(&arguments, &build, &environment, &logs, &token).await?;
         }
         services.push(Service::start(
             Program::new("drift-monitor", vec![], &environment),
+            Some(&build),
             None,
             &logs,
             &token,
         ));
         let market = scenario.start_market()?;
         eprintln!("running; Ctrl-C stops everything");
-        market::watch(market.as_ref(), &token).await;
+        let nights = async {
+            if scenario.is_live() {
+                // Without champions of an earlier start there was no night to miss.
+                nights::run(&environment, had_champions, &build, &logs, &token).await;
+            }
+        };
+        let compiled = async {
+            if build.is_running() {
+                tokio::select! { () = token.cancelled() => (), () = build.ended() => eprintln!("the other programs are compiled, or failed to be: the page says which") }
+            }
+        };
+        tokio::join!(market::watch(market.as_ref(), &token), nights, compiled);
         anyhow::Ok(())
     }
     .await;
@@ -168,6 +180,36 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
     match outcome {
         Err(error) if !error.is::<Interrupted>() => Err(error),
         _ => remembered,
+    }
+}
+
+/// Trains the first champions; prices are worth showing without, and the next start tries again.
+async fn train(
+    arguments: &UpArguments,
+    build: &Build,
+    environment: &[(&'static str, String)],
+    logs: &Path,
+    token: &CancellationToken,
+) -> anyhow::Result<()> {
+    if build.is_running() {
+        eprintln!("no champions: training begins when its program is compiled");
+        tokio::select! { () = token.cancelled() => return Err(Interrupted.into()), () = build.ended() => () }
+    }
+    eprintln!("no champions: training both models on the bars so far");
+    let preset = if arguments.full_training {
+        vec![]
+    } else {
+        vec!["--quick".into()]
+    };
+    match Program::new("trainer", preset, environment)
+        .run_to_end(logs, token)
+        .await
+    {
+        Err(error) if !error.is::<Interrupted>() => {
+            eprintln!("no models, so no analyses: {error:#}");
+            Ok(())
+        }
+        trained => trained,
     }
 }
 
@@ -203,17 +245,4 @@ async fn answers(
             Err(_) => bail!("{name} does not answer on {address}; see {}", logs.join(format!("{name}.log")).display()),
         },
     }
-}
-
-/// Where a program of this system lies: beside this one.
-pub(crate) fn sibling(name: &str) -> anyhow::Result<Arc<PathBuf>> {
-    let own = std::env::current_exe().context("failed to find the path of this program")?;
-    let path = own.with_file_name(name);
-    if !path.is_file() {
-        bail!(
-            "{} is missing: build all of Tandem first (cargo build --workspace)",
-            path.display()
-        );
-    }
-    Ok(Arc::new(path))
 }

@@ -3,20 +3,23 @@ use std::{
     fs::File,
     io::ErrorKind,
     net::SocketAddr,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use bar_files::Format;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Listing, Ticker, Universe};
 use inference::{Champions, InferenceError};
 use model_registry::ChampionsFile;
-use service_kit::ReplayClock;
+use service_kit::{LOCK_FILE, LocalSystem, ReplayClock};
 use storage::DatabaseSettings;
+use tokio::process::Command;
 
-use super::market::Market;
-use crate::{cli::UpArguments, system::LOCK_FILE};
+use super::{build::Build, demo_models, market::Market};
+use crate::{cli::UpArguments, programs::sibling};
 
 /// How long Yahoo may take to answer before the simulator takes its place.
 const YAHOO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,8 +83,12 @@ impl Simulator {
 impl Scenario {
     /// Decides by the arguments: a recording, the demo or the live market; without any of them the live market when
     /// Yahoo answers, else the demo.
-    pub(super) async fn choose(arguments: &UpArguments) -> anyhow::Result<Self> {
+    pub(super) async fn choose(arguments: &UpArguments, build: &Build) -> anyhow::Result<Self> {
         if let Some(bars) = &arguments.replay {
+            if Format::of(bars)? == Format::Parquet {
+                build.ended().await;
+                return Self::recorded(arguments, &as_csv(bars, &arguments.state_dir).await?);
+            }
             return Self::recorded(arguments, bars);
         }
         if arguments.demo {
@@ -176,11 +183,8 @@ impl Scenario {
             })
             .take(30)
             .collect();
-        let bytes =
-            std::fs::read(bars).with_context(|| format!("failed to read {}", bars.display()))?;
         // Two recordings of one name are two markets.
-        let sum = model_registry::checksum(&bytes);
-        let sum = sum.get(..8).unwrap_or(&sum);
+        let sum = content_sum(bars)?;
         let name = format!("replay_{stem}_{}_{sum}", from.format("%Y%m%d"));
         let (folder, lock) = state_folder(&arguments.state_dir, &name)?;
         write_settings(&folder, file.bars.keys())?;
@@ -220,6 +224,11 @@ impl Scenario {
             )
         });
         format!("market: {market}{speed}: {}", self.reason)
+    }
+
+    /// Whether it is the live market, whose nights are real.
+    pub(super) const fn is_live(&self) -> bool {
+        self.simulator.is_none()
     }
 
     /// The environment that every part of the system gets.
@@ -264,8 +273,20 @@ impl Scenario {
     ///
     /// A replayed market never stands before its newest stored bar: after a crash the clock file may be older.
     pub(super) async fn database(&mut self) -> anyhow::Result<String> {
-        let name = format!("tandem_{}", self.name);
         let server = DatabaseSettings::new(service_kit::database_url()?.into());
+        let own = own_database(&self.name, &self.folder)?;
+        let name = match LocalSystem::database_url(&self.folder) {
+            Some(url) => storage::database_name(&url)?.unwrap_or_else(|| own.clone()),
+            None => own.clone(),
+        };
+        let name = if self.fresh && name != own {
+            eprintln!(
+                "the database {name} stays as it is, as it may be another folder's: this market goes on in {own}"
+            );
+            own
+        } else {
+            name
+        };
         if self.fresh {
             storage::drop_database(&server, &name).await?;
         }
@@ -296,6 +317,20 @@ impl Scenario {
                     "the champions cannot be used: {:#}",
                     anyhow::Error::new(error)
                 );
+                false
+            }
+        }
+    }
+
+    /// Makes the models that come along for the simulated market its champions; answers whether they are.
+    pub(super) fn install_demo_models(&self) -> bool {
+        let (Some(Simulator::Generated { .. }), Some(clock)) = (&self.simulator, self.clock) else {
+            return false;
+        };
+        match demo_models::install(&service_kit::demo_models_dir(), &self.folder, clock.origin) {
+            Ok(()) => true,
+            Err(error) => {
+                eprintln!("the demo's models are left aside: {error:#}");
                 false
             }
         }
@@ -336,6 +371,39 @@ impl Scenario {
         .write(&clock_file)
         .with_context(|| format!("failed to write {}", clock_file.display()))
     }
+}
+
+/// Writes a recording as CSV, which the simulator reads, into the folder of recordings; once for each content.
+async fn as_csv(bars: &Path, state_dir: &Path) -> anyhow::Result<PathBuf> {
+    let sum = content_sum(bars)?;
+    let folder = absolute(state_dir)?.join("recordings");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("failed to create {}", folder.display()))?;
+    let stem = bars.file_stem().unwrap_or_default().to_string_lossy();
+    let csv = folder.join(format!("{stem}_{sum}.csv.gz"));
+    if !csv.is_file() {
+        let status = Command::new(sibling("tandem-research")?)
+            .args(["bars", "--bars"])
+            .arg(bars)
+            .arg("--out")
+            .arg(&csv)
+            .status()
+            .await
+            .context("failed to start tandem-research")?;
+        if !status.success() {
+            bail!("{} cannot be read: see above", bars.display());
+        }
+    }
+    Ok(csv)
+}
+
+/// Tells two recordings of one name apart.
+fn content_sum(file: &Path) -> anyhow::Result<String> {
+    let bytes =
+        std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let mut sum = model_registry::checksum(&bytes);
+    sum.truncate(8);
+    Ok(sum)
 }
 
 /// The recordings that go with the bars, each with the simulator's option for it.
@@ -387,6 +455,18 @@ fn opening(from: NaiveDate, end: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>>
         .with_context(|| {
             format!("the recording ends before {from} (at {end}): choose an earlier --from")
         })
+}
+
+/// The name of the database of a market in a folder: no other folder's market has it, also none of that path later. At
+/// most 63 bytes, as PostgreSQL cuts off the rest.
+fn own_database(market: &str, folder: &Path) -> anyhow::Result<String> {
+    let failed = || format!("failed to look at {}", folder.display());
+    let inode = folder.metadata().with_context(failed)?.ino();
+    let owner = format!("{inode} {}", folder.display());
+    let mut sum = model_registry::checksum(owner.as_bytes());
+    sum.truncate(8);
+    let market: String = market.chars().take(47).collect();
+    Ok(format!("tandem_{market}_{sum}"))
 }
 
 /// A market's folder and the lock that keeps a second start out of it.
@@ -454,7 +534,7 @@ fn write_settings<'a>(
         .with_context(|| format!("failed to read {}", common.display()))?;
     let mut settings: toml::Table =
         toml::from_str(&text).with_context(|| format!("{} is not valid TOML", common.display()))?;
-    let known: Universe = service_kit::load_settings("universe")?;
+    let known: Universe = service_kit::load_settings()?;
     let tickers = tickers
         .map(|ticker| {
             known
@@ -476,4 +556,30 @@ fn write_settings<'a>(
     let path = folder.join("tandem.toml");
     std::fs::write(&path, toml::to_string(&settings)?)
         .with_context(|| format!("failed to write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_belongs_to_one_folder() {
+        let state_dirs = tempfile::tempdir().unwrap();
+        let folder = |state_dir: &str| {
+            let folder = state_dirs.path().join(state_dir).join("demo_1");
+            std::fs::create_dir_all(&folder).unwrap();
+            folder
+        };
+        let (first, second) = (folder("a"), folder("b"));
+        let name = own_database("demo_1", &first).unwrap();
+        assert!(name.starts_with("tandem_demo_1_"), "{name}");
+        assert_eq!(own_database("demo_1", &first).unwrap(), name);
+        assert_ne!(own_database("demo_1", &second).unwrap(), name);
+        let longest = format!("replay_{}_20180326_0123abcd", "x".repeat(30));
+        let name = own_database(&longest, &first).unwrap();
+        assert_eq!(name.len(), 63, "{name}");
+        // The first folder goes elsewhere and takes its database along.
+        std::fs::rename(first.parent().unwrap(), state_dirs.path().join("c")).unwrap();
+        assert_ne!(own_database(&longest, &folder("a")).unwrap(), name);
+    }
 }

@@ -56,7 +56,7 @@ fn heavy_libraries_have_one_home_each() {
     let crates = dependencies();
     assert_eq!(users(&crates, |name| name == "sqlx"), ["storage"]);
     assert_eq!(users(&crates, |name| name == "burn"), ["training"]);
-    assert_eq!(users(&crates, |name| name == "polars"), ["bar-files"]);
+    assert_eq!(users(&crates, |name| name == "polars"), ["tables"]);
     assert_eq!(
         users(&crates, |name| name.starts_with("tract")),
         ["inference", "sentiment", "tflite-export"]
@@ -75,6 +75,25 @@ fn the_day_never_reaches_the_night() {
         let reached = reach(&crates, day);
         for night in ["labels", "training", "evaluation", "validation"] {
             assert!(!reached.contains(night), "{day} reaches {night}");
+        }
+    }
+}
+
+/// What a first start compiles before it opens the page (scripts/run) must not wait for the heaviest libraries.
+#[test]
+fn the_page_opens_without_the_heavy_libraries() {
+    let crates = dependencies();
+    for program in [
+        "tandem",
+        "api",
+        "market-sim",
+        "price-ingestor",
+        "corporate-actions",
+        "macro-ingestor",
+    ] {
+        let reached = reach(&crates, program);
+        for heavy in ["tables", "training", "evaluation", "sentiment"] {
+            assert!(!reached.contains(heavy), "{program} reaches {heavy}");
         }
     }
 }

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
-mod commands;
-mod database;
+mod doctor;
 mod models;
 mod nightly;
+mod research;
+mod settings;

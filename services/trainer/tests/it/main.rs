@@ -14,7 +14,7 @@ mod market;
 fn the_settings_file_shows_the_defaults() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/tandem.toml");
     let settings: training::TrainingSettings =
-        service_kit::load_settings_from(file.as_ref(), "training", std::iter::empty()).unwrap();
+        service_kit::load_settings_from(file.as_ref(), std::iter::empty()).unwrap();
     assert_eq!(settings, training::TrainingSettings::default());
     let text = std::fs::read_to_string(file).unwrap();
     let (_, section) = text.split_once("[training]\n").unwrap();

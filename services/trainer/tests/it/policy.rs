@@ -13,7 +13,7 @@ async fn labels_must_pay_for_the_round_trip(pool: PgPool) {
     world.set("TANDEM__POLICY__ROUND_TRIP_COST_BPS", "7.9");
     world.set("TANDEM__POLICY__COVERAGE", "1.0");
     let run = world.run(&[]);
-    run.failed_with(&["[policy] coverage is 1"]);
+    run.failed_with(&["[policy] coverage = 1 cannot be used"]);
     assert!(!world.path("models/lstm").exists());
 }
 
