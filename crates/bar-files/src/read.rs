@@ -30,12 +30,10 @@ pub const EXPECTED_NUMBER: &str = "a number";
 /// belongs. Rows that can be read but are no bars (empty cells, NaN, `high < low`, off the minute) are not errors: see
 /// [`BarFile::report`].
 pub fn read_bars(path: &Path) -> Result<BarFile, BarFileError> {
-    let format = Format::of(path)?;
-    let file = open(path)?;
     let mut text = Vec::new();
-    match format {
+    match Format::of(path)? {
         Format::Csv => {
-            (&file)
+            open(path)?
                 .read_to_end(&mut text)
                 .map_err(|source| BarFileError::Read {
                     path: path.to_owned(),
@@ -44,7 +42,7 @@ pub fn read_bars(path: &Path) -> Result<BarFile, BarFileError> {
             read_csv(path, &text)
         }
         Format::CsvGzip => {
-            MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))
+            MultiGzDecoder::new(BufReader::with_capacity(1 << 16, open(path)?))
                 .read_to_end(&mut text)
                 .map_err(|source| BarFileError::Gzip {
                     path: path.to_owned(),

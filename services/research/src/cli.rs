@@ -11,7 +11,7 @@ use service_kit::SystemArguments;
 ///
 /// A person types `tandem`, which hands these commands over.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, about, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
+#[command(name = "tandem", bin_name = "tandem", version, about, max_term_width = 110, after_help = service_kit::environment_help(&ENVIRONMENT))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
