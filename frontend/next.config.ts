@@ -1,7 +1,7 @@
 import type { NextConfig } from 'next'
 import { PHASE_DEVELOPMENT_SERVER } from 'next/constants'
 
-const API_PATHS = ['/stocks', '/macro', '/data-quality', '/models', '/health', '/ready', '/ws']
+const API_PATHS = ['/stocks', '/macro', '/data-quality', '/drift', '/models', '/health', '/ready', '/ws']
 
 /** Production: a static export, served by the api. Development: the same page, with the api's paths passed on to it. */
 export default function config(phase: string): NextConfig {

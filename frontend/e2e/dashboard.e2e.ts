@@ -123,7 +123,43 @@ describe.skipIf(missing !== null)('dashboard', () => {
       expect(shown.every((value) => value >= 0 && value <= 100)).toBe(true)
       expect(Math.abs(shown.reduce((sum, value) => sum + value, 0) - 100)).toBeLessThan(0.25)
     }
-    expect(await page.getByTestId('recommendation').textContent()).toMatch(/(Buy|Sell|Hold)\s*\d+/)
+    expect(await page.getByTestId('signal').textContent()).toMatch(/Buy|Sell|Watch|Quiet/)
+  })
+
+  it("says of each stock what the api's decision says, and nothing against it", async () => {
+    interface Recommendation {
+      action: string
+      reason: string
+      decision: { headline: string; blocked_by: string | null } | null
+      standing: { state: string; sentence: string } | null
+    }
+    interface Stock {
+      ticker: string
+      analysis: { recommendation: Recommendation } | null
+    }
+    const known = async () => ((await ask('/stocks')).stocks as Stock[]).filter(({ analysis }) => analysis !== null)
+    const card = page.getByTestId('signal-card')
+    for (const { ticker } of (await known()).slice(0, 5)) {
+      await page.locator(`tr[data-ticker="${ticker}"]`).click()
+      // A minute may close in between.
+      await expect
+        .poll(
+          async () => {
+            const said = (await known()).find((stock) => stock.ticker === ticker)?.analysis?.recommendation
+            const shown = (await card.textContent()) ?? ''
+            const words = [said?.decision?.headline, said?.reason, said?.standing?.sentence]
+            return said !== undefined && words.every((part) => part === undefined || shown.includes(part))
+          },
+          { timeout: 30_000, interval: 250 },
+        )
+        .toBe(true)
+    }
+    for (const { analysis } of await known()) {
+      const { action, decision, standing } = analysis?.recommendation ?? {}
+      expect([action, decision?.blocked_by === null, standing != null]).toEqual(
+        action === 'hold' ? ['hold', false, false] : [action, true, true],
+      )
+    }
   })
 
   it('follows the market', { timeout: PATIENCE_MS + 20_000 }, async () => {
@@ -171,7 +207,7 @@ describe.skipIf(missing !== null)('dashboard', () => {
     await expect.poll(selected).toBe(first)
     await page.keyboard.press('2')
     await expect
-      .poll(() => page.getByRole('button', { name: '5 minutes', exact: true }).getAttribute('aria-pressed'))
+      .poll(() => page.getByRole('button', { name: '5m, 5 minutes' }).getAttribute('aria-pressed'))
       .toBe('true')
     await page.keyboard.press('1')
     await page.keyboard.press('/')
@@ -304,7 +340,9 @@ describe.skipIf(missing !== null)('dashboard', () => {
     const building = { state: 'building', done: 312, of: 620, message: 'Still compiling: 312 of 620.' }
     tell(building)
     await expect.poll(() => notice.textContent()).toContain('312 of 620')
-    expect(await notice.getByRole('progressbar').evaluate((bar: HTMLProgressElement) => bar.position)).toBeCloseTo(0.503)
+    expect(await notice.getByRole('progressbar').evaluate((bar: HTMLProgressElement) => bar.position)).toBeCloseTo(
+      0.503,
+    )
     tell({ ...building, done: 400, message: 'Still compiling: 400 of 620.' })
     await expect.poll(() => notice.textContent()).toContain('400 of 620')
     await notice.getByRole('button', { name: 'Hide' }).click()

@@ -10,7 +10,8 @@ use storage::{PgPool, StorageError};
 /// Bars and what was known beside them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Archive {
-    /// Bars on the share basis of today, ascending; no stock without a bar.
+    /// Bars on the share basis of today with dividends taken out, ascending; no stock without a bar. Returns and labels
+    /// across an ex-date hold what was paid.
     pub bars: BTreeMap<Ticker, Vec<Bar>>,
     /// News and economic series as far back as they may matter to the bars.
     pub context: Context,
@@ -61,11 +62,19 @@ impl Archive {
         let end = to + TimeDelta::microseconds(1);
         // A bar is known at its close: the last one starts a minute before.
         let last_start = end - TimeDelta::seconds(BAR_SECONDS);
+        let dividends = storage::dividend_factors(pool, tickers)
+            .await
+            .map_err(failed("the dividends".to_owned()))?;
         let mut bars = BTreeMap::new();
         for ticker in tickers {
-            let history = storage::bars_between(pool, ticker, from, last_start)
+            let mut history = storage::bars_between(pool, ticker, from, last_start)
                 .await
                 .map_err(failed(format!("the bars of {ticker}")))?;
+            if let Some(factors) = dividends.get(ticker) {
+                for bar in &mut history {
+                    *bar = factors.total_return(bar);
+                }
+            }
             if !history.is_empty() {
                 bars.insert(ticker.clone(), history);
             }

@@ -6,6 +6,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use domain::{Bar, Ticker};
 
+use crate::{Layout, TimeFault};
+
 /// A file of bars, cleaned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BarFile {
@@ -18,16 +20,85 @@ pub struct BarFile {
 /// What cleaning found. Displays as one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CleaningReport {
+    /// Whose layout the file has, if it is not ours.
+    pub layout: Option<Layout>,
     /// Rows in the file, without the header.
     pub rows: usize,
-    /// Rows dropped because they repeat an earlier row in every value.
+    /// Rows dropped because they repeat another row in every value.
     pub duplicates: usize,
-    /// Rows dropped because a later row gives other values for the same ticker and minute: the later one counts.
+    /// Rows dropped because another row of the same ticker and minute is fuller: it has the larger volume.
     pub overruled: usize,
     /// Rows that stood after a later minute of their ticker: sorted into place.
     pub out_of_order: usize,
+    /// Rows of other stocks than the one that is wanted.
+    pub other_stocks: usize,
     /// Rows that are no bars, in file order.
     pub rejected: Vec<RejectedRow>,
+    /// Bars outside regular sessions, where those were asked for: how many for which reason.
+    pub outside: BTreeMap<LeftOut, usize>,
+}
+
+/// Why a row was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// A cell that is needed is empty.
+    EmptyCell,
+    /// It has fewer or more cells than the header.
+    CellCount,
+    /// It repeats the header, as files do that were put together.
+    RepeatedHeader,
+    /// It names no stock.
+    NoTicker,
+    /// Its time cannot be read.
+    NoTime,
+    /// It names a day only.
+    NoTimeOfDay,
+    /// Its time states no zone.
+    NoZone,
+    /// Its time never was, or was twice.
+    ClockChange,
+    /// Text stands where a number belongs.
+    NoNumber,
+    /// Its numbers make no bar.
+    NotABar,
+    /// Before the open or after the close of a day of trading.
+    ExtendedHours,
+    /// At night, on a weekend or a holiday.
+    MarketClosed,
+    /// The calendar does not reach it.
+    BeyondCalendar,
+}
+
+impl LeftOut {
+    /// The reason that a time gives.
+    pub(crate) const fn of_time(fault: TimeFault) -> Self {
+        match fault {
+            TimeFault::Unreadable | TimeFault::DayOrMonth => Self::NoTime,
+            TimeFault::NoTimeOfDay => Self::NoTimeOfDay,
+            TimeFault::NoZone => Self::NoZone,
+            TimeFault::Ambiguous | TimeFault::Skipped => Self::ClockChange,
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::EmptyCell => "with an empty cell",
+            Self::CellCount => "with another number of cells than the header",
+            Self::RepeatedHeader => "that repeat the header",
+            Self::NoTicker => "without a valid ticker",
+            Self::NoTime => "without a readable time",
+            Self::NoTimeOfDay => "without a time of day",
+            Self::NoZone => "without a zone of their time",
+            Self::ClockChange => "at a time that a change of the clocks left out or repeated",
+            Self::NoNumber => "with text for a number",
+            Self::NotABar => "that are not valid bars",
+            Self::ExtendedHours => "in pre-market or after-hours trading",
+            Self::MarketClosed => "while the exchange is closed",
+            Self::BeyondCalendar => "on dates that the calendar does not cover",
+        })
+    }
 }
 
 /// A row that is no bar.
@@ -35,6 +106,8 @@ pub struct CleaningReport {
 pub struct RejectedRow {
     /// Line of a CSV file (the header is line 1) or row of a Parquet file (the first is 1).
     pub row: u64,
+    /// Which kind of fault it is.
+    pub kind: LeftOut,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -42,27 +115,55 @@ pub struct RejectedRow {
 impl CleaningReport {
     /// Rows that became bars.
     pub fn kept(&self) -> usize {
-        self.rows - self.duplicates - self.overruled - self.rejected.len()
+        self.rows
+            - self.duplicates
+            - self.overruled
+            - self.other_stocks
+            - self.rejected.len()
+            - self.outside.values().sum::<usize>()
     }
 
     /// Whether nothing had to be dropped or moved.
     pub fn is_clean(&self) -> bool {
         self.kept() == self.rows && self.out_of_order == 0
     }
+
+    /// How many rows were rejected for which reason.
+    pub(crate) fn rejected_by_kind(&self) -> BTreeMap<LeftOut, usize> {
+        let mut counts = BTreeMap::new();
+        for row in &self.rejected {
+            *counts.entry(row.kind).or_default() += 1;
+        }
+        counts
+    }
 }
 
 impl fmt::Display for CleaningReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{} rows, {} kept; {} duplicates and {} overruled dropped, {} out of order sorted, {} rejected",
-            self.rows,
-            self.kept(),
-            self.duplicates,
-            self.overruled,
-            self.out_of_order,
-            self.rejected.len()
-        )?;
+        write!(formatter, "{} rows read, {} kept", self.rows, self.kept())?;
+        let counts = self.rejected_by_kind();
+        let reasons = counts.iter().chain(&self.outside);
+        let mut parts: Vec<String> = reasons
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        for (count, reason) in [
+            (self.duplicates, "duplicates"),
+            (
+                self.overruled,
+                "overruled by a fuller row of the same minute",
+            ),
+            (self.other_stocks, "of other stocks"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {reason}"));
+            }
+        }
+        if !parts.is_empty() {
+            write!(formatter, "; left out: {}", parts.join(", "))?;
+        }
+        if self.out_of_order > 0 {
+            write!(formatter, "; {} sorted into place", self.out_of_order)?;
+        }
         match self.rejected.first() {
             Some(first) => write!(formatter, " (first: row {}, {})", first.row, first.reason),
             None => Ok(()),
@@ -72,10 +173,10 @@ impl fmt::Display for CleaningReport {
 
 /// Gathers rows into a [`BarFile`].
 #[derive(Debug, Default)]
-pub struct Collector {
+pub(crate) struct Collector {
     indexes: HashMap<String, usize>,
     series: Vec<Series>,
-    report: CleaningReport,
+    pub(crate) report: CleaningReport,
 }
 
 #[derive(Debug)]
@@ -87,14 +188,14 @@ struct Series {
 
 /// Where a ticker's bars are gathered.
 #[derive(Clone, Copy, Debug)]
-pub struct SeriesIndex(usize);
+pub(crate) struct SeriesIndex(usize);
 
 impl Collector {
     /// Finds the ticker's place, or makes one.
     ///
     /// # Errors
     /// When the text is no ticker.
-    pub fn series(&mut self, text: &str) -> Result<SeriesIndex, domain::InvalidTicker> {
+    pub(crate) fn series(&mut self, text: &str) -> Result<SeriesIndex, domain::InvalidTicker> {
         if let Some(&index) = self.indexes.get(text) {
             return Ok(SeriesIndex(index));
         }
@@ -116,8 +217,15 @@ impl Collector {
         Ok(SeriesIndex(index))
     }
 
+    /// Whether a place is that of a ticker.
+    pub(crate) fn is_of(&self, SeriesIndex(index): SeriesIndex, ticker: &Ticker) -> bool {
+        self.series
+            .get(index)
+            .is_some_and(|series| series.ticker == *ticker)
+    }
+
     /// Adds a row.
-    pub fn accept(&mut self, SeriesIndex(index): SeriesIndex, bar: Bar) {
+    pub(crate) fn accept(&mut self, SeriesIndex(index): SeriesIndex, bar: Bar) {
         self.report.rows += 1;
         let Some(series) = self.series.get_mut(index) else {
             return;
@@ -131,20 +239,21 @@ impl Collector {
     }
 
     /// Notes a row that is no bar.
-    pub fn reject(&mut self, row: u64, reason: String) {
+    pub(crate) fn reject(&mut self, row: u64, kind: LeftOut, reason: String) {
         self.report.rows += 1;
-        self.report.rejected.push(RejectedRow { row, reason });
+        self.report.rejected.push(RejectedRow { row, kind, reason });
     }
 
     /// Sorts and removes repetitions.
-    pub fn finish(mut self) -> BarFile {
+    pub(crate) fn finish(mut self) -> BarFile {
         let mut bars = BTreeMap::new();
         for mut series in self.series {
             if !series.bars.is_sorted_by_key(|bar| bar.start) {
                 series.bars.sort_by_key(|bar| bar.start); // stable: rows of one minute stay in file order
             }
             let report = &mut self.report;
-            // `dedup_by` hands over the later row first and drops it when told so: move its values to the earlier.
+            // `dedup_by` hands over the later row first and drops it when told so. Of two rows of a minute the fuller
+            // one is the bar, as in a vendor's answer.
             series.bars.dedup_by(|later, kept| {
                 if later.start != kept.start {
                     return false;
@@ -153,7 +262,7 @@ impl Collector {
                     report.duplicates += 1;
                 } else {
                     report.overruled += 1;
-                    *kept = *later;
+                    *kept = kept.or_fuller(*later);
                 }
                 true
             });

@@ -1,5 +1,10 @@
 use std::{fmt, io, path::PathBuf};
 
+use chrono::NaiveDate;
+use domain::Ticker;
+
+use crate::{LeftOut, RejectedRow};
+
 /// A file of bars cannot be read. Every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BarFileError {
@@ -31,8 +36,14 @@ pub enum BarFileError {
         /// The decompressor's reason.
         source: io::Error,
     },
+    /// There is nothing in it.
+    #[error("{} is empty: it has no header", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The header lacks columns.
-    #[error("{} has no column {}: found {}; expected {EXPECTED}", path.display(), List(missing), List(found))]
+    #[error("{} has no column {}: found {}; expected {EXPECTED}{}", path.display(), List(missing), List(found), missing_cure(missing))]
     MissingColumns {
         /// The file.
         path: PathBuf,
@@ -41,39 +52,101 @@ pub enum BarFileError {
         /// The columns it has.
         found: Vec<String>,
     },
-    /// A cell is neither empty nor of its column's type.
-    #[error("{} line {line}: {column} is {value:?}, expected {expected}", path.display())]
-    Value {
+    /// A column that is needed stands in the header twice.
+    #[error("{} has the column {column} twice: name the one that is meant by its position, such as --columns close=#6", path.display())]
+    ColumnTwice {
         /// The file.
         path: PathBuf,
-        /// Line of a CSV file (the header is line 1) or row of a Parquet file (the first is 1).
-        line: u64,
+        /// Its name.
+        column: String,
+    },
+    /// Times state no zone, and none was given.
+    #[error("{}: the times of column {column} state no zone: give it by --zone, such as --zone America/New_York or --zone UTC", path.display())]
+    NoZone {
+        /// The file.
+        path: PathBuf,
         /// The column.
-        column: &'static str,
-        /// What the cell holds.
-        value: String,
+        column: String,
+    },
+    /// A column holds nothing that it could be read as.
+    #[error("{}: column {column} holds {found}, expected {expected}", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it holds.
+        found: String,
         /// What it should hold.
         expected: &'static str,
     },
-    /// A line has more or fewer cells than the header: often the last one, cut off.
-    #[error("{} line {line}: {found} cells, but the header has {expected}", path.display())]
-    CellCount {
+    /// Most rows are no bars.
+    #[error("{}: {rejected} of {rows} rows cannot be read, the first of them row {}: {}{}", path.display(), first.row, first.reason, rejection_cure(first.kind))]
+    MostRejected {
         /// The file.
         path: PathBuf,
-        /// Its line; the header is line 1.
-        line: u64,
-        /// Cells on the line.
-        found: u64,
-        /// Cells in the header.
-        expected: u64,
+        /// How many.
+        rejected: usize,
+        /// Of how many.
+        rows: usize,
+        /// The first of the commonest kind.
+        first: RejectedRow,
     },
-    /// The text is not UTF-8.
-    #[error("{} line {line} is not UTF-8 text", path.display())]
-    NotText {
+    /// The bars are not of one minute.
+    #[error("{}: the bars of {ticker} are {minutes} minutes apart: Tandem works on bars of one minute", path.display())]
+    WrongInterval {
         /// The file.
         path: PathBuf,
-        /// Its line; the header is line 1.
-        line: u64,
+        /// The first stock concerned.
+        ticker: Ticker,
+        /// Minutes from bar to bar.
+        minutes: i64,
+    },
+    /// There is one row a day.
+    #[error("{}: {ticker} has one row a day: Tandem works on bars of one minute", path.display())]
+    DailyBars {
+        /// The file.
+        path: PathBuf,
+        /// The first stock concerned.
+        ticker: Ticker,
+    },
+    /// Bars are stamped at their end.
+    #[error("{}: its bars are stamped at their end, a session's first at 09:31 and its last at 16:00 in New York: add --stamps end", path.display())]
+    EndStamps {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Times are not what they say.
+    #[error("{}: {outside} of {rows} rows lie outside regular sessions; on {day} they run from {first} to {last} in New York{hint}", path.display())]
+    OutsideSessions {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        outside: usize,
+        /// Of how many.
+        rows: usize,
+        /// A day that shows it, New York date.
+        day: NaiveDate,
+        /// Its first row, wall clock of New York.
+        first: String,
+        /// Its last.
+        last: String,
+        /// What may be wrong, from `: ` on.
+        hint: &'static str,
+    },
+    /// Most rows lie where the calendar does not reach.
+    #[error("{}: {outside} of {rows} rows lie outside the calendar, which covers {from} to {to}", path.display())]
+    OutsideCalendar {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        outside: usize,
+        /// Of how many.
+        rows: usize,
+        /// First day that the calendar covers.
+        from: NaiveDate,
+        /// Last day.
+        to: NaiveDate,
     },
     /// Parquet is read by the research commands only.
     #[error("{0} is Parquet, which is not read here: `tandem bars --bars {0} --out BARS.csv.gz` writes it as CSV", path.display())]
@@ -83,9 +156,36 @@ pub enum BarFileError {
     },
 }
 
-/// The one layout that is read, for messages.
+/// Our own layout, for messages.
 const EXPECTED: &str =
     "ticker,ts,open,high,low,close,volume with ts the bar's start such as 2018-03-26T13:30:00Z";
+
+/// What to do about missing columns.
+fn missing_cure(missing: &[&str]) -> &'static str {
+    match missing {
+        ["ticker"] => "; name its stock by --ticker SYMBOL",
+        _ => {
+            "; other names are given by --columns ts=Date,open=First,..., a file without a header by --columns ts=#1,open=#2,..."
+        }
+    }
+}
+
+/// What to do about rows of a kind.
+const fn rejection_cure(kind: LeftOut) -> &'static str {
+    match kind {
+        LeftOut::NoZone => {
+            "; give the zone by --zone, such as --zone America/New_York or --zone UTC"
+        }
+        LeftOut::NoTime => {
+            "; expected the bar's start with its zone, such as 2018-03-26T13:30:00Z, a wall clock's time with --zone, or seconds since 1970"
+        }
+        LeftOut::NoTimeOfDay => {
+            "; where the time of day stands in a column of its own, name both: --columns ts=DATE+TIME"
+        }
+        LeftOut::NoNumber => "; another column is named by --columns open=First,...",
+        _ => "",
+    }
+}
 
 struct List<'a, T>(&'a [T]);
 

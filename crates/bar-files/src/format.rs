@@ -14,15 +14,12 @@ pub enum Format {
 }
 
 impl Format {
-    /// Tells the format by the name's ending.
+    /// Tells the format by the name's ending: what is written, and what every command reads.
     ///
     /// # Errors
     /// [`BarFileError::UnknownFormat`] for another ending.
     pub fn of(path: &Path) -> Result<Self, BarFileError> {
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().to_ascii_lowercase());
-        match name.as_deref() {
+        match lower_case_name(path).as_deref() {
             Some(name) if name.ends_with(".csv") => Ok(Self::Csv),
             Some(name) if name.ends_with(".csv.gz") => Ok(Self::CsvGzip),
             Some(name) if name.ends_with(".parquet") => Ok(Self::Parquet),
@@ -31,4 +28,28 @@ impl Format {
             }),
         }
     }
+
+    /// Tells the format of a file of bars to read, which others may have written: text under its other endings too.
+    ///
+    /// # Errors
+    /// [`BarFileError::UnknownFormat`] for another ending.
+    pub fn of_bars(path: &Path) -> Result<Self, BarFileError> {
+        let name = lower_case_name(path).unwrap_or_default();
+        let (stem, text) = match name.strip_suffix(".gz") {
+            Some(stem) => (stem, Self::CsvGzip),
+            None => (&*name, Self::Csv),
+        };
+        if [".txt", ".tsv"].iter().any(|ending| stem.ends_with(ending)) {
+            Ok(text)
+        } else if [".parq", ".pq"].iter().any(|ending| name.ends_with(ending)) {
+            Ok(Self::Parquet)
+        } else {
+            Self::of(path)
+        }
+    }
+}
+
+fn lower_case_name(path: &Path) -> Option<String> {
+    path.file_name()
+        .map(|name| name.to_string_lossy().to_ascii_lowercase())
 }

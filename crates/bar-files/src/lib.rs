@@ -3,12 +3,23 @@
 mod clean;
 mod error;
 mod format;
+mod layout;
+mod number;
+mod options;
 mod read;
+mod rows;
+mod sessions;
+mod text;
+mod time;
 
-pub use clean::{BarFile, CleaningReport, Collector, RejectedRow, SeriesIndex};
+pub use chrono_tz::Tz;
+pub use clean::{BarFile, CleaningReport, LeftOut, RejectedRow};
 pub use error::BarFileError;
 pub use format::Format;
-pub use read::{
-    COLUMNS, EXPECTED_NUMBER, EXPECTED_TICKER, EXPECTED_TIME, PRICES_AND_VOLUME, locate, open,
-    parse_time, read_bars,
-};
+pub use layout::{Layout, Located, Stock, TickerFrom, locate};
+pub use number::{NumberStyle, parse_number};
+pub use options::{ColumnMap, ReadOptions, Stamps, parse_zone};
+pub use read::{open, read_bars, read_bars_with};
+pub use rows::{Cell, RowReader, TimeCell};
+pub use text::{decode, separator};
+pub use time::{DateOrder, TimeFault, TimeParser, parse_time};

@@ -1,59 +1,64 @@
 use std::{
+    borrow::Cow,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, Read},
     path::Path,
 };
 
-use chrono::{DateTime, Utc};
-use csv::{ErrorKind, StringRecord};
-use domain::Bar;
+use csv::StringRecord;
 use flate2::read::MultiGzDecoder;
 
-use crate::{BarFile, BarFileError, clean::Collector, format::Format};
+use crate::{
+    BarFile, BarFileError, Cell, DateOrder, Format, LeftOut, Located, NumberStyle, ReadOptions,
+    RowReader, TimeCell,
+    layout::{join_levels, locate},
+    number::StyleVotes,
+    parse_number, text,
+    time::OrderVotes,
+};
 
-/// The columns of a file of bars.
-pub const COLUMNS: [&str; 7] = ["ticker", "ts", "open", "high", "low", "close", "volume"];
-/// The columns that hold numbers.
-pub const PRICES_AND_VOLUME: [&str; 5] = ["open", "high", "low", "close", "volume"];
+/// The first bytes of what gzip has packed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// What a cell of `ticker` holds, for messages.
-pub const EXPECTED_TICKER: &str = "a symbol such as AAPL";
-/// What a cell of `ts` holds, for messages.
-pub const EXPECTED_TIME: &str = "the bar's start with its zone, such as 2018-03-26T13:30:00Z";
-/// What a cell of the other columns holds, for messages.
-pub const EXPECTED_NUMBER: &str = "a number";
-
-/// Reads and cleans a file of one-minute bars: CSV or gzipped CSV by the name's ending.
+/// Reads and cleans a file of one-minute bars that says itself how it is to be read.
 ///
 /// # Errors
-/// [`BarFileError`] when the file is missing, Parquet, torn, lacks columns, or a cell holds text where a number or a time
-/// belongs. Rows that can be read but are no bars (empty cells, NaN, `high < low`, off the minute) are not errors: see
-/// [`BarFile::report`].
+/// As [`read_bars_with`].
 pub fn read_bars(path: &Path) -> Result<BarFile, BarFileError> {
-    let mut text = Vec::new();
-    match Format::of(path)? {
-        Format::Csv => {
-            open(path)?
-                .read_to_end(&mut text)
-                .map_err(|source| BarFileError::Read {
-                    path: path.to_owned(),
-                    source,
-                })?;
-            read_csv(path, &text)
-        }
-        Format::CsvGzip => {
-            MultiGzDecoder::new(BufReader::with_capacity(1 << 16, open(path)?))
-                .read_to_end(&mut text)
-                .map_err(|source| BarFileError::Gzip {
-                    path: path.to_owned(),
-                    source,
-                })?;
-            read_csv(path, &text)
-        }
-        Format::Parquet => Err(BarFileError::Parquet {
+    read_bars_with(path, &ReadOptions::default())
+}
+
+/// Reads and cleans a file of one-minute bars: text, packed by gzip or not.
+///
+/// # Errors
+/// [`BarFileError`] when the file is missing, Parquet, torn or lacks columns, and when most of its rows are no bars. Rows
+/// that are none among others that are (empty cells, text for a number, `high < low`, off the minute) are not errors:
+/// see [`BarFile::report`].
+pub fn read_bars_with(path: &Path, options: &ReadOptions) -> Result<BarFile, BarFileError> {
+    let format = Format::of_bars(path)?;
+    if format == Format::Parquet {
+        return Err(BarFileError::Parquet {
             path: path.to_owned(),
-        }),
+        });
     }
+    let mut bytes = Vec::new();
+    open(path)?
+        .read_to_end(&mut bytes)
+        .map_err(|source| BarFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    if format == Format::CsvGzip || bytes.starts_with(&GZIP) {
+        let mut unpacked = Vec::new();
+        MultiGzDecoder::new(&*bytes)
+            .read_to_end(&mut unpacked)
+            .map_err(|source| BarFileError::Gzip {
+                path: path.to_owned(),
+                source,
+            })?;
+        bytes = unpacked;
+    }
+    read_text(path, &text::decode(bytes), options)
 }
 
 /// Opens a file to read.
@@ -72,80 +77,157 @@ pub fn open(path: &Path) -> Result<File, BarFileError> {
     })
 }
 
-fn read_csv(path: &Path, text: &[u8]) -> Result<BarFile, BarFileError> {
-    let mut reader = csv::Reader::from_reader(text);
-    let line_of = |position: Option<csv::Position>| {
-        Lines::new(text).at(position.map_or(0, |position| position.byte()))
-    };
-    let error = |error: csv::Error| match error.into_kind() {
-        ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => BarFileError::CellCount {
+fn read_text(path: &Path, whole: &str, options: &ReadOptions) -> Result<BarFile, BarFileError> {
+    if whole.trim().is_empty() {
+        return Err(BarFileError::Empty {
             path: path.to_owned(),
-            line: line_of(pos),
-            found: len,
-            expected: expected_len,
-        },
-        ErrorKind::Utf8 { pos, .. } => BarFileError::NotText {
-            path: path.to_owned(),
-            line: line_of(pos),
-        },
+        });
+    }
+    let (separator, text) = text::separator(whole);
+    let error = |error: csv::Error| BarFileError::Read {
+        path: path.to_owned(),
         // Nothing else can happen to text in memory.
-        other => BarFileError::Read {
-            path: path.to_owned(),
-            source: io::Error::other(format!("{other:?}")),
-        },
+        source: io::Error::other(error),
     };
-    let found: Vec<String> = reader
-        .headers()
-        .map_err(error)?
-        .iter()
-        .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
-        .collect();
-    let positions = locate(path, &found)?;
-    let [ticker, ts, numbers @ ..] = positions;
+    let header = Header::of(path, &first_records(text, separator), options)?;
+    let located = &header.located;
+    let mut rows = RowReader::new(path, located, options);
+    let (style, order) = style(text, separator, &header);
+    rows.set_style(style, order);
 
-    let mut collector = Collector::default();
-    let mut lines = Lines::new(text);
+    let mut reader = reader(text, separator);
+    let mut lines = Lines::new(text, 1 + u64::from(text.len() < whole.len()));
     let mut record = StringRecord::new();
+    let mut left_of_header = header.lines;
     while reader.read_record(&mut record).map_err(error)? {
-        let mut line = || lines.at(record.position().map_or(0, csv::Position::byte));
-        let cell = |index: usize| record.get(index).unwrap_or_default().trim();
-        let value_error = |line, column, value: &str, expected| BarFileError::Value {
-            path: path.to_owned(),
-            line,
-            column,
-            value: value.to_owned(),
-            expected,
-        };
-        let empty = COLUMNS
-            .iter()
-            .zip(positions)
-            .find(|&(_, index)| cell(index).is_empty());
-        if let Some((column, _)) = empty {
-            collector.reject(line(), format!("{column} is empty"));
+        if left_of_header > 0 {
+            left_of_header -= 1;
             continue;
         }
-        let series = collector
-            .series(cell(ticker))
-            .map_err(|_| value_error(line(), "ticker", cell(ticker), EXPECTED_TICKER))?;
-        let start = parse_time(cell(ts))
-            .ok_or_else(|| value_error(line(), "ts", cell(ts), EXPECTED_TIME))?;
-        let mut values = [0.0; 5];
-        for ((value, &index), column) in values.iter_mut().zip(&numbers).zip(PRICES_AND_VOLUME) {
-            *value = cell(index)
-                .parse()
-                .map_err(|_| value_error(line(), column, cell(index), EXPECTED_NUMBER))?;
+        let mut line = || lines.at(record.position().map_or(0, csv::Position::byte));
+        let spare = record
+            .iter()
+            .skip(header.width)
+            .any(|cell| !cell.trim().is_empty());
+        if record.len() < header.width || spare {
+            let reason = format!(
+                "{} cells, but the header has {}",
+                record.len(),
+                header.width
+            );
+            rows.reject(line(), LeftOut::CellCount, reason);
+            continue;
         }
-        let [open, high, low, close, volume] = values;
-        match Bar::new(start, open, high, low, close, volume) {
-            Ok(bar) => collector.accept(series, bar),
-            Err(fault) => collector.reject(line(), fault.to_string()),
+        let cell = |index: usize| {
+            record
+                .get(index)
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+        };
+        let time = match (cell(located.time), located.time_of_day.map(cell)) {
+            (None, _) | (_, Some(None)) => TimeCell::Empty,
+            (Some(time), None) => TimeCell::Text(Cow::Borrowed(time)),
+            (Some(date), Some(Some(time))) => TimeCell::Text(Cow::Owned(join(date, time))),
+        };
+        rows.row(line, &time, cell, |index| {
+            cell(index).map_or(Cell::Empty, Cell::Text)
+        });
+    }
+    rows.finish()
+}
+
+/// A date and a time of day as one text. Programs that took it for a number dropped its leading zero.
+fn join(date: &str, time: &str) -> String {
+    let is_number = time.bytes().all(|byte| byte.is_ascii_digit());
+    match time.len() {
+        3 | 5 if is_number => format!("{date} 0{time}"),
+        _ => format!("{date} {time}"),
+    }
+}
+
+fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new()
+        .delimiter(separator)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes())
+}
+
+/// The first three lines: some tables have a header of so many.
+fn first_records(text: &str, separator: u8) -> Vec<Vec<String>> {
+    reader(text, separator)
+        .into_records()
+        .take(3)
+        .map_while(Result::ok)
+        .map(|record| record.iter().map(str::to_owned).collect())
+        .collect()
+}
+
+/// A table's header.
+struct Header {
+    /// How many lines it takes.
+    lines: usize,
+    /// How many cells a line has.
+    width: usize,
+    located: Located,
+}
+
+impl Header {
+    fn of(path: &Path, first: &[Vec<String>], options: &ReadOptions) -> Result<Self, BarFileError> {
+        let joined = match first {
+            [first, second, third] => join_levels([first, second, third]),
+            _ => None,
+        };
+        let (lines, header) = match (joined, first) {
+            (Some(header), _) => (3, header),
+            (None, [header, ..]) => (1, header.clone()),
+            (None, []) => (1, Vec::new()),
+        };
+        let located = locate(path, &header, options)?;
+        // Where columns are named by position there may be no header: then its numbers are numbers.
+        let is_row = options.columns.is_positional()
+            && located
+                .stocks
+                .iter()
+                .flat_map(|stock| stock.numbers)
+                .all(|index| {
+                    header.get(index).is_some_and(|cell| {
+                        [NumberStyle::Point, NumberStyle::Comma]
+                            .into_iter()
+                            .any(|style| parse_number(cell.trim(), style).is_some())
+                    })
+                });
+        Ok(Self {
+            lines: if is_row { 0 } else { lines },
+            width: header.len(),
+            located,
+        })
+    }
+}
+
+/// How the table writes its numbers and dates: asked of all rows where the first ones leave room for doubt.
+fn style(text: &str, separator: u8, header: &Header) -> (NumberStyle, Option<DateOrder>) {
+    let located = &header.located;
+    let records = || {
+        reader(text, separator)
+            .into_records()
+            .skip(header.lines)
+            .map_while(Result::ok)
+    };
+    let is_doubtful =
+        |record: StringRecord| record.get(located.time).is_some_and(DateOrder::matters);
+    if separator == b',' && !text.contains('"') && !records().next().is_some_and(is_doubtful) {
+        return (NumberStyle::Point, None);
+    }
+    let (mut numbers, mut order) = (StyleVotes::default(), OrderVotes::default());
+    for record in records() {
+        let cell = |index: usize| record.get(index).unwrap_or_default().trim();
+        order.add(cell(located.time));
+        for index in located.stocks.iter().flat_map(|stock| stock.numbers) {
+            numbers.add(cell(index));
         }
     }
-    Ok(collector.finish())
+    (numbers.style(separator), order.order())
 }
 
 /// Line numbers of ascending places in a text. (The csv crate's own count is off after blank lines and `\r\n`.)
@@ -156,11 +238,12 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    const fn new(text: &'a [u8]) -> Self {
+    /// A text whose first line has this number.
+    const fn new(text: &'a str, line: u64) -> Self {
         Self {
-            text,
+            text: text.as_bytes(),
             byte: 0,
-            line: 1,
+            line,
         }
     }
 
@@ -175,35 +258,4 @@ impl<'a> Lines<'a> {
         self.byte = self.byte.max(end);
         self.line
     }
-}
-
-/// Returns the positions of [`COLUMNS`] in a header.
-///
-/// # Errors
-/// [`BarFileError::MissingColumns`] names those that are not there.
-pub fn locate(path: &Path, found: &[String]) -> Result<[usize; 7], BarFileError> {
-    let mut positions = [0; 7];
-    let mut missing = Vec::new();
-    for (position, name) in positions.iter_mut().zip(COLUMNS) {
-        match found.iter().position(|column| column == name) {
-            Some(index) => *position = index,
-            None => missing.push(name),
-        }
-    }
-    if missing.is_empty() {
-        Ok(positions)
-    } else {
-        Err(BarFileError::MissingColumns {
-            path: path.to_owned(),
-            missing,
-            found: found.to_vec(),
-        })
-    }
-}
-
-/// Reads a time with its zone, RFC 3339.
-pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|time| time.to_utc())
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc, Weekday};
 use chrono_tz::{America::New_York, Tz};
 
-use crate::{OPEN_MINUTE_OF_DAY, REGULAR_SESSION_MINUTES, Session};
+use crate::{CalendarSettings, OPEN_MINUTE_OF_DAY, REGULAR_SESSION_MINUTES, Session};
 
 /// The rules below hold from here on: earlier years had other half days.
 pub(crate) const FIRST_YEAR: i32 = 2005;
@@ -16,7 +16,7 @@ pub(crate) const LAST_YEAR: i32 = 2050;
 /// Minutes of a half day: 9:30 to 13:00.
 const HALF_DAY_MINUTES: u32 = 210;
 
-/// Closures announced for one occasion: year, month, day. To extend, add the date and the reason.
+/// Closures announced for one occasion: year, month, day. Later ones stand in the settings until they stand here.
 const SPECIAL_CLOSURES: [(i32, u32, u32); 5] = [
     (2007, 1, 2),   // mourning for President Ford
     (2012, 10, 29), // hurricane Sandy
@@ -26,35 +26,59 @@ const SPECIAL_CLOSURES: [(i32, u32, u32); 5] = [
 ];
 
 /// All sessions of these years, in order.
-pub(crate) fn sessions(years: RangeInclusive<i32>) -> Vec<Session> {
-    years.flat_map(sessions_of_year).collect()
+pub(crate) fn sessions(years: RangeInclusive<i32>, settings: &CalendarSettings) -> Vec<Session> {
+    years
+        .flat_map(|year| sessions_of_year(year, settings))
+        .collect()
 }
 
-fn sessions_of_year(year: i32) -> Vec<Session> {
+fn sessions_of_year(year: i32, settings: &CalendarSettings) -> Vec<Session> {
     let holidays = holidays(year);
     date(year, 1, 1)
         .iter_days()
         .take_while(|day| day.year() == year)
         .filter(|day| !is_weekend(*day) && !holidays.contains(day))
-        .filter_map(session)
+        .filter(|day| !is_special_closure(*day) && !settings.closures.contains(day))
+        .filter_map(|day| session(day, settings))
         .collect()
 }
 
-fn session(date: NaiveDate) -> Option<Session> {
-    let early_close = is_half_day(date);
-    let minutes = if early_close {
-        HALF_DAY_MINUTES
-    } else {
-        REGULAR_SESSION_MINUTES
-    };
+fn session(date: NaiveDate, settings: &CalendarSettings) -> Option<Session> {
+    let usual = minutes(date);
+    let announced = settings.early_close(date).and_then(|early| early.minutes());
+    let minutes = announced.map_or(usual, |announced| announced.min(usual));
     let open = new_york(date, OPEN_MINUTE_OF_DAY)?;
     let close = new_york(date, OPEN_MINUTE_OF_DAY + minutes)?;
     Some(Session {
         date,
         open,
         close,
-        early_close,
+        early_close: minutes < REGULAR_SESSION_MINUTES,
     })
+}
+
+/// Length in minutes that a session of this day has by the rules.
+pub(crate) fn minutes(date: NaiveDate) -> u32 {
+    if is_half_day(date) {
+        HALF_DAY_MINUTES
+    } else {
+        REGULAR_SESSION_MINUTES
+    }
+}
+
+/// When a session of so many minutes ends, New York time.
+pub(crate) fn time_of_close(minutes: u32) -> String {
+    let minute_of_day = OPEN_MINUTE_OF_DAY + minutes;
+    format!("{:02}:{:02}", minute_of_day / 60, minute_of_day % 60)
+}
+
+fn is_special_closure(day: NaiveDate) -> bool {
+    SPECIAL_CLOSURES.contains(&(day.year(), day.month(), day.day()))
+}
+
+/// Whether the rules know the day as a holiday.
+pub(crate) fn is_holiday(day: NaiveDate) -> bool {
+    holidays(day.year()).contains(&day)
 }
 
 /// Daylight saving changes on Sundays at 2:00, so a minute of a session always exists and is never ambiguous.
@@ -64,7 +88,7 @@ fn new_york(date: NaiveDate, minute_of_day: u32) -> Option<DateTime<Utc>> {
     Some(local.with_timezone(&Utc))
 }
 
-/// Days without a session, apart from weekends.
+/// Days without a session every year, apart from weekends.
 fn holidays(year: i32) -> Vec<NaiveDate> {
     let mut days = vec![
         nth_weekday(year, 1, Weekday::Mon, 3), // Martin Luther King
@@ -84,10 +108,6 @@ fn holidays(year: i32) -> Vec<NaiveDate> {
     if year >= 2022 {
         days.push(observed(date(year, 6, 19))); // Juneteenth
     }
-    let closures = SPECIAL_CLOSURES
-        .into_iter()
-        .filter(|closure| closure.0 == year);
-    days.extend(closures.map(|(year, month, day)| date(year, month, day)));
     days
 }
 
@@ -137,7 +157,7 @@ fn easter(year: i32) -> NaiveDate {
     date(year, 3, 22) + Days::new(u64::from(days_after_march_22.unsigned_abs()))
 }
 
-fn is_weekend(day: NaiveDate) -> bool {
+pub(crate) fn is_weekend(day: NaiveDate) -> bool {
     matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
 }
 

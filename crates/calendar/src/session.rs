@@ -15,12 +15,12 @@ pub struct Session {
     pub open: DateTime<Utc>,
     /// First moment after it, UTC.
     pub close: DateTime<Utc>,
-    /// A half day, ending before the usual time.
+    /// Trading ends before the usual time: a half day, or an early close of the settings.
     pub early_close: bool,
 }
 
 impl Session {
-    /// Length in minutes: 390, on half days 210.
+    /// Length in minutes: 390, on half days 210, on an early close of the settings as they say.
     pub fn minutes(&self) -> u32 {
         u32::try_from((self.close - self.open).num_minutes()).unwrap_or(0)
     }

@@ -17,10 +17,12 @@ pub enum NewsSource {
     Finnhub,
     /// alphavantage.co.
     AlphaVantage,
+    /// A file of headlines, read by the research commands. What comes from one is not stored.
+    File,
 }
 
 impl NewsSource {
-    /// All sources, the keyless one first.
+    /// All sources of stored stories, the keyless one first.
     pub const ALL: [Self; 4] = [
         Self::Yahoo,
         Self::NewsApi,
@@ -35,6 +37,7 @@ impl NewsSource {
             Self::NewsApi => "news_api",
             Self::Finnhub => "finnhub",
             Self::AlphaVantage => "alpha_vantage",
+            Self::File => "file",
         }
     }
 }

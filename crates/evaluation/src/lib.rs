@@ -30,4 +30,5 @@ pub use scores::{ClassScores, ScoreError, Scores, most_probable, score};
 pub use signals::{Signal, SignalScores, score_signals};
 pub use significance::{
     DailyMean, DeflatedSharpe, FEWEST_DAYS, SignificanceError, daily_mean, deflated_sharpe,
+    student_reach,
 };

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use domain::ratio_standard_error;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,8 @@ pub fn daily_mean(
         .collect();
     means.sort_by(f64::total_cmp);
     let quantile = |share: f64| means[((means.len() - 1) as f64 * share).round() as usize];
-    let reach = student_reach(&days, mean, level);
+    let blocks: Vec<(f64, f64)> = days.iter().map(|day| (day.0, day.1 as f64)).collect();
+    let reach = student_reach(&blocks, level);
     Ok(DailyMean {
         mean,
         lower: quantile(1.0 - level).min(mean - reach),
@@ -105,15 +107,12 @@ pub fn daily_mean(
     })
 }
 
-/// How far Student's t reaches from the mean: the linearised ratio of the days' sums to their numbers of cases.
-fn student_reach(days: &[(f64, usize)], mean: f64, level: f64) -> f64 {
-    let count = days.len() as f64;
-    let cases = days.iter().map(|day| day.1).sum::<usize>() as f64 / count;
-    let residuals = days.iter().map(|(sum, own)| sum - mean * *own as f64);
-    let variance = residuals.map(|residual| residual.powi(2)).sum::<f64>() / (count - 1.0);
-    let t = StudentsT::new(0.0, 1.0, count - 1.0)
+/// How far the bound of a ratio of two sums lies from it, one-sided at this level: Student's t with the blocks, such as
+/// whole days, as the trials. Infinite or NaN for fewer than two.
+pub fn student_reach(blocks: &[(f64, f64)], level: f64) -> f64 {
+    let t = StudentsT::new(0.0, 1.0, blocks.len() as f64 - 1.0)
         .map_or(f64::INFINITY, |student| student.inverse_cdf(level));
-    t * (variance / count).sqrt() / cases
+    t * ratio_standard_error(blocks)
 }
 
 /// A Sharpe ratio with what chance and the number of trials leave of it.

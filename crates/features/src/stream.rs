@@ -1,8 +1,8 @@
 use std::{f64::consts::TAU, sync::LazyLock};
 
 use calendar::{Calendar, OPEN_MINUTE_OF_DAY, REGULAR_SESSION_MINUTES, Session};
-use chrono::{DateTime, Datelike, Utc};
-use domain::{BAR_SECONDS, Bar};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use domain::{BAR_SECONDS, Bar, Continuity, Joint};
 
 use crate::{
     FeatureVector, MacroEvent, NewsEvent, TickerContext,
@@ -48,11 +48,18 @@ static MINUTE_OF_HOUR: LazyLock<[(f32, f32); 60]> =
 ///
 /// Events may be pushed in any order and at any time. A bar uses exactly those pushed before it whose `available_at` is
 /// not after its close; one that is pushed late counts from the next bar on.
+///
+/// No feature reaches across what is not there ([`Continuity`]). After a hole (in a session, or between one that was cut
+/// short and the next) there are none until the longest return lies behind it, and no average takes in the move across
+/// it. Where the price goes on at another level, the stream begins anew: its warm-up as well.
 #[derive(Clone, Debug)]
 pub struct FeatureStream {
     calendar: &'static Calendar,
     last_start: Option<DateTime<Utc>>,
     today: Option<Today>,
+    continuity: Continuity,
+    /// Bars since the newest hole.
+    since_hole: usize,
     /// Finished sessions that were seen whole.
     sessions: usize,
     bars: usize,
@@ -122,6 +129,8 @@ impl FeatureStream {
             calendar,
             last_start: None,
             today: None,
+            continuity: Continuity::default(),
+            since_hole: 0,
             sessions: 0,
             bars: 0,
             rsi: Rsi::default(),
@@ -165,7 +174,8 @@ impl FeatureStream {
         self.economy.forget_unused();
     }
 
-    /// Takes the next closed bar and answers with its features, `None` while warming up ([`WARM_UP_SESSIONS`]).
+    /// Takes the next closed bar and answers with its features, `None` while warming up ([`WARM_UP_SESSIONS`]) and after
+    /// a hole.
     ///
     /// # Errors
     /// [`StreamError`] for bars outside regular trading hours and for bars not newer than the last.
@@ -179,27 +189,75 @@ impl FeatureStream {
             });
         }
         let seconds = bar.start.timestamp();
-        let (today, opens_session) = match self.today.take() {
-            Some(today) if today.open <= seconds && seconds < today.close => (today, false),
-            before => match self.calendar.session_at(bar.start) {
-                Some(session) => (self.begin_session(session, before, bar), true),
-                None => {
-                    self.today = before;
-                    return Err(StreamError::OutsideSession { start: bar.start });
-                }
+        let running = self
+            .today
+            .as_ref()
+            .filter(|today| today.open <= seconds && seconds < today.close);
+        let (session, is_running) = match running {
+            Some(today) => (today.session, true),
+            None => match self.calendar.session_at(bar.start) {
+                Some(session) => (session, false),
+                None => return Err(StreamError::OutsideSession { start: bar.start }),
             },
         };
+        let missing = match self.last_start {
+            None => 0,
+            Some(last) if is_running => {
+                let distance = (seconds - last.timestamp()) / BAR_SECONDS;
+                u32::try_from(distance - 1).unwrap_or(0)
+            }
+            Some(last) => self
+                .calendar
+                .trading_minutes(last + TimeDelta::seconds(BAR_SECONDS), bar.start),
+        };
+        let joint = self.continuity.next(bar, missing);
+        match joint {
+            Joint::Continuous => (),
+            Joint::Hole => self.since_hole = 0,
+            Joint::Break => self.begin_anew(),
+        }
+        let opens_session = !is_running || joint == Joint::Break;
+        let today = match self.today.take() {
+            Some(today) if !opens_session => today,
+            before => self.begin_session(session, before, bar, joint),
+        };
         let minute = ((seconds - today.open) / BAR_SECONDS) as usize;
-        let features = self.update(bar, &today, minute, opens_session);
+        let features = self.update(bar, &today, minute, opens_session || joint == Joint::Hole);
         self.last_start = Some(bar.start);
         self.today = Some(today);
 
-        let warm = self.sessions >= WARM_UP_SESSIONS && self.bars >= WARM_UP_BARS;
+        let warm = self.sessions >= WARM_UP_SESSIONS
+            && self.bars >= WARM_UP_BARS
+            && self.since_hole > LONGEST_RETURN;
         Ok(if warm { features } else { None })
     }
 
+    /// Whether the newest bar began a history: the first of all, or the first at another price level. Windows that hold
+    /// older bars are not of this history.
+    pub const fn has_begun_anew(&self) -> bool {
+        self.bars == 1
+    }
+
+    /// Forgets prices and volumes; what is known beside the bars stays.
+    #[cold]
+    fn begin_anew(&mut self) {
+        *self = Self {
+            last_start: self.last_start,
+            continuity: std::mem::take(&mut self.continuity),
+            news: std::mem::replace(&mut self.news, News::new()),
+            economy: std::mem::replace(&mut self.economy, Economy::new()),
+            ..Self::new(self.calendar)
+        };
+    }
+
     /// Closes the session before, if any, and opens the one of this bar.
-    fn begin_session(&mut self, session: Session, before: Option<Today>, bar: &Bar) -> Today {
+    fn begin_session(
+        &mut self,
+        session: Session,
+        before: Option<Today>,
+        bar: &Bar,
+        joint: Joint,
+    ) -> Today {
         if let Some(before) = before {
             self.usual_volume.finish_session();
             self.sessions += usize::from(before.seen_whole);
@@ -208,7 +266,8 @@ impl FeatureStream {
         self.volumes = Ring::new();
         self.usual_volumes = Ring::new();
         let daily_volatility = self.volatility() * REGULAR_MINUTES.sqrt();
-        let gap = if self.bars > 0 {
+        // Where trading is missing before the open, nobody knows what moved in the night.
+        let gap = if self.bars > 0 && joint == Joint::Continuous {
             bar.open.get().ln() - self.log_closes.back(0)
         } else {
             0.0
@@ -229,12 +288,12 @@ impl FeatureStream {
         bar: &Bar,
         today: &Today,
         minute: usize,
-        opens_session: bool,
+        follows_nothing: bool,
     ) -> Option<FeatureVector> {
         let close = bar.close.get();
         let log_close = close.ln();
-        // The night is not part of the session's volatility: a first bar moves from its own open.
-        let log_before = if opens_session {
+        // Neither the night nor a hole is part of the session's volatility: a first bar moves from its own open.
+        let log_before = if follows_nothing {
             bar.open.get().ln()
         } else {
             self.log_closes.back(0)
@@ -242,8 +301,9 @@ impl FeatureStream {
         self.log_returns.push(log_close - log_before);
         self.log_closes.push(log_close);
         self.bars += 1;
+        self.since_hole += 1;
 
-        let shares = bar.volume as f64;
+        let shares = bar.volume;
         let usual_shares = self.usual_volume.at(minute);
         self.usual_volume.record(minute, shares);
         self.volumes.push(shares);
@@ -253,7 +313,7 @@ impl FeatureStream {
         let rsi = self.rsi.next(close);
         let bands = self.bollinger.next(close);
         let atr = self.atr.next(bar);
-        let (rsi, bands, atr) = (rsi?, bands?, atr?);
+        let (macd, rsi, bands, atr) = (macd?, rsi?, bands?, atr?);
 
         let volatility = self.volatility();
         let log_return = |bars: usize| {

@@ -67,6 +67,22 @@ pub enum InferenceError {
         #[source]
         source: InvalidProbabilities,
     },
+    /// The model did not prove itself before it was to be used.
+    #[error("model {model_id} did not prove itself: {problem}")]
+    Unproved {
+        /// The model.
+        model_id: ModelId,
+        /// What went wrong.
+        problem: String,
+    },
+    /// An artifact of these very bytes was found out.
+    #[error("model {model_id} is refused: {reason}")]
+    Refused {
+        /// The model.
+        model_id: ModelId,
+        /// What was found.
+        reason: String,
+    },
     /// The artifact under a champion's name is another model's.
     #[error(
         "the artifact of {kind} model {model_id} says that it is {found_kind} model {found_id}: put the right artifact back or promote another model"
@@ -103,4 +119,24 @@ pub enum InferenceError {
         /// Numbers given.
         found: usize,
     },
+}
+
+impl InferenceError {
+    /// The model that cannot be used, where the error names one.
+    pub const fn model_id(&self) -> Option<&ModelId> {
+        match self {
+            Self::FeatureSchema { model_id, .. }
+            | Self::Window { model_id, .. }
+            | Self::Scaler { model_id, .. }
+            | Self::Network { model_id, .. }
+            | Self::Answer { model_id, .. }
+            | Self::Unproved { model_id, .. }
+            | Self::Refused { model_id, .. }
+            | Self::WrongModel { model_id, .. } => Some(model_id),
+            Self::Registry(_)
+            | Self::NoChampion { .. }
+            | Self::NotReady { .. }
+            | Self::InputLength { .. } => None,
+        }
+    }
 }

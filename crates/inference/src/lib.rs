@@ -6,11 +6,12 @@ mod live;
 mod model;
 mod network;
 mod policy;
+mod proof;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use champions::{
-    Champions, DualPrediction, LiveChampions, Refreshed, load_champion, predict_both,
+    Champions, DualPrediction, LiveChampions, Refreshed, Refusal, load_champion, predict_both,
 };
 pub use error::InferenceError;
 pub use live::LiveTicker;

@@ -50,6 +50,9 @@ impl LiveTicker {
     /// nothing.
     pub fn push(&mut self, bar: &Bar) -> Result<bool, StreamError> {
         let features = self.stream.push(bar)?;
+        if self.stream.has_begun_anew() {
+            self.window = Window::new();
+        }
         if let Some(features) = &features {
             self.window.push(features);
             self.volatility = features::realised_volatility(features);

@@ -3,12 +3,16 @@
 use std::{collections::HashMap, error::Error};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Bar, Price, Ticker};
-use market_data::{FetchedBars, Split, VendorError};
-use storage::{FormingPrice, PgPool, RefusedRow, VendorBar};
+use domain::{Bar, CorporateAction, Price, Ticker};
+use market_data::{FetchedBars, VendorError};
+use storage::{
+    Finding, FormingPrice, PgPool, PgTransaction, RefusedRow, SoundCheck, StoredAction, VendorBar,
+};
 
 use crate::{
     IngestError, PollReport,
+    basis::{Answer, brought_to, place},
+    corporate_actions::{SHARE_BASIS, Settled, ex_date, not_applied_once, not_in_prices, settle},
     round::{Failure, NotFetched, Outcome},
     steps::{Step, StepGuard},
 };
@@ -45,23 +49,28 @@ struct Sorted {
     bars: Vec<VendorBar>,
     refused: Vec<RefusedRow>,
     forming: Vec<FormingPrice>,
+    /// Actions that have come into effect, with the time of the answer that told of them.
+    actions: Vec<(DateTime<Utc>, Vec<CorporateAction>)>,
+    findings: Vec<Finding>,
+    sound: Vec<SoundCheck>,
     /// By place.
     last_starts: Vec<(usize, DateTime<Utc>)>,
 }
 
 impl Book {
-    /// Checks what arrived and stores the closed bars in one transaction. What is known of the tickers changes only
-    /// when that succeeded.
+    /// Checks what arrived and stores it in one transaction: closed bars, and the actions that came into effect with them.
+    /// What is known of the tickers changes only when that succeeded. `known` are the tickers' actions of late.
     pub(crate) async fn store(
         &mut self,
         arrived: Vec<Outcome>,
+        known: &[StoredAction],
         report: &mut PollReport,
         failed: &mut HashMap<usize, Failure>,
     ) -> Result<(), IngestError> {
         let Some(seen_at) = arrived.iter().map(|outcome| outcome.as_of).max() else {
             return Ok(());
         };
-        let mut sorted = Sorted::default();
+        let mut answers = Vec::new();
         for Outcome {
             place,
             as_of,
@@ -72,7 +81,7 @@ impl Book {
                 continue;
             };
             match result {
-                Ok(fetched) => state.sort(place, as_of, fetched, &mut sorted),
+                Ok(fetched) => answers.push((place, as_of, fetched)),
                 Err(NotFetched::HeldBack(closed)) => {
                     failed.insert(place, Failure::HeldBack(closed.until));
                     report.held_back += 1;
@@ -87,29 +96,58 @@ impl Book {
                 }
             }
         }
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = storage::begin(&self.pool).await?;
+        let mut sorted = Sorted::default();
+        for (place, as_of, fetched) in answers {
+            if let Some(state) = self.tickers.get_mut(place) {
+                let settled = state
+                    .settle(&mut transaction, as_of, &fetched, known)
+                    .await?;
+                state.sort(place, as_of, fetched, settled, &mut sorted);
+            }
+        }
         let Sorted {
             bars,
             refused,
             forming,
+            actions,
+            findings,
+            sound,
             last_starts,
         } = sorted;
-        // The bars first: others wait for them.
-        if !bars.is_empty() {
-            let counts = storage::upsert_bars(&self.pool, &bars).await?;
-            report.inserted += counts.inserted;
-            report.revised += counts.revised;
-            tracing::debug!(
-                inserted = counts.inserted,
-                revised = counts.revised,
-                unchanged = counts.unchanged,
-                "stored bars"
-            );
+        for (as_of, actions) in &actions {
+            storage::write_corporate_actions(&mut transaction, actions, SOURCE, *as_of).await?;
+        }
+        let counts = storage::write_bars(&mut transaction, &bars).await?;
+        let mut new_findings = 0;
+        if !findings.is_empty() {
+            new_findings = storage::store_findings(&mut *transaction, &findings).await?;
+        }
+        if !sound.is_empty() {
+            storage::withdraw_findings(&mut *transaction, &sound, seen_at).await?;
+        }
+        storage::commit(transaction).await?;
+        report.inserted += counts.inserted;
+        report.revised += counts.revised;
+        tracing::debug!(
+            inserted = counts.inserted,
+            revised = counts.revised,
+            unchanged = counts.unchanged,
+            "stored bars"
+        );
+        log_actions(&actions);
+        if new_findings > 0 {
+            log_findings(&findings);
         }
         for (place, start) in last_starts {
             if let Some(state) = self.tickers.get_mut(place) {
                 state.last_start = state.last_start.max(Some(start));
             }
         }
+        // The bars went first: others wait for them.
         if !forming.is_empty() {
             storage::notify_forming_prices(&self.pool, &forming).await?;
             report.forming += forming.len();
@@ -188,36 +226,127 @@ impl TickerState {
         }
     }
 
+    /// Finds out what an answer means for the ticker's actions, and which of them its bars are judged by.
+    async fn settle(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        as_of: DateTime<Utc>,
+        fetched: &FetchedBars,
+        known: &[StoredAction],
+    ) -> Result<Settled, IngestError> {
+        let mine = known.iter().filter(|row| row.action.ticker == self.ticker);
+        let known: Vec<&StoredAction> = mine.collect();
+        if fetched.actions.is_empty() && known.is_empty() {
+            return Ok(Settled::default());
+        }
+        let answer = Answer {
+            bars: &fetched.closed,
+            forming: fetched.forming.map(|trade| trade.price),
+            as_of,
+        };
+        settle(
+            transaction,
+            &self.ticker,
+            &fetched.actions,
+            &known,
+            as_of,
+            Some(answer),
+            self.steps.level_start(),
+        )
+        .await
+    }
+
     /// Sorts an answer into what is stored, refused and shown.
     fn sort(
         &mut self,
-        place: usize,
+        number: usize,
         as_of: DateTime<Utc>,
         fetched: FetchedBars,
+        settled: Settled,
         into: &mut Sorted,
     ) {
         self.answered();
         for rejected in &fetched.rejected {
             let payload = serde_json::to_value(rejected.row).unwrap_or_default();
             let reason = rejected.fault.to_string();
-            let row = refused(SOURCE, &self.ticker, rejected.row.time, reason, payload);
+            let row = refused(
+                SOURCE,
+                &self.ticker,
+                Some(rejected.row.time),
+                reason,
+                payload,
+            );
             into.refused.push(row);
         }
-        let splits = fetched.splits;
-        let judged = self.steps.judge(fetched.closed, &splits);
-        for (bar, step) in judged.refused {
-            into.refused.push(step.refuse(SOURCE, &self.ticker, &bar));
+        for rejected in fetched.rejected_events {
+            let reason = rejected.reason.to_owned();
+            let row = refused(SOURCE, &self.ticker, rejected.time, reason, rejected.event);
+            into.refused.push(row);
         }
-        if let Some(last) = judged.accepted.last() {
-            into.last_starts.push((place, last.start));
+        let Settled {
+            changes,
+            fresh,
+            contradicted,
+            stored,
+        } = settled;
+        if !fresh.is_empty() {
+            into.actions.push((as_of, fresh));
         }
-        into.bars
-            .extend(judged.accepted.into_iter().map(|bar| VendorBar {
+        let contradicted = contradicted.iter();
+        into.findings
+            .extend(contradicted.map(|(action, step)| not_in_prices(action, *step, as_of)));
+        let answer = Answer {
+            bars: &fetched.closed,
+            forming: fetched.forming.map(|trade| trade.price),
+            as_of,
+        };
+        let placed = place(answer, &changes, &stored);
+        for applied in placed
+            .applied
+            .iter()
+            .filter(|applied| applied.change.at <= as_of)
+        {
+            let at = applied.change.at;
+            if applied.times != 1 {
+                let bars = fetched.closed.partition_point(|bar| bar.start < at);
+                let finding = not_applied_once(&self.ticker, applied, bars, as_of);
+                into.findings.push(finding);
+            } else if applied.is_seen {
+                into.sound.push(SoundCheck {
+                    ticker: self.ticker.clone(),
+                    session: ex_date(&applied.change),
+                    check: SHARE_BASIS.to_owned(),
+                });
+            }
+        }
+        // Steps are judged on one basis, that of now.
+        if let Some(row) = stored.last() {
+            let last = brought_to(&row.bar, row.fetched_at, as_of, &changes);
+            self.steps.restart_at(&last);
+        }
+        let present = placed
+            .bars
+            .iter()
+            .map(|(bar, until)| brought_to(bar, *until, as_of, &changes));
+        let judged = self.steps.judge(present.collect());
+        let mut steps = judged.refused.into_iter().peekable();
+        for (bar, until) in placed.bars {
+            if let Some((present, step)) = steps.next_if(|(refused, _)| refused.start == bar.start)
+            {
+                let row = step.refuse(SOURCE, &self.ticker, &present);
+                into.refused.push(row);
+                continue;
+            }
+            into.bars.push(VendorBar {
                 ticker: self.ticker.clone(),
                 bar,
                 source: SOURCE,
-                fetched_at: carried_until(&bar, as_of, &splits),
-            }));
+                fetched_at: until,
+            });
+        }
+        if let Some(last) = judged.accepted.last() {
+            into.last_starts.push((number, last.start));
+        }
         if let Some(trade) = fetched
             .forming
             .filter(|trade| self.forming != Some(trade.price))
@@ -266,39 +395,54 @@ impl TickerState {
     }
 }
 
-/// The time up to which a bar carries all splits. Yahoo restates its history on the morning of an ex-date, and reports the
-/// split from then on: before the open that is later than the fetch.
-fn carried_until(bar: &Bar, as_of: DateTime<Utc>, splits: &[Split]) -> DateTime<Utc> {
-    let after = splits.iter().map(|split| split.effective);
-    let last = after.filter(|effective| *effective > bar.start).max();
-    as_of.max(last.unwrap_or(as_of))
+fn log_actions(actions: &[(DateTime<Utc>, Vec<CorporateAction>)]) {
+    for action in actions.iter().flat_map(|(_, actions)| actions) {
+        tracing::info!(
+            instrument.symbol = action.ticker.as_str(),
+            "{}: {:?} of {} is in effect",
+            action.ticker,
+            action.change,
+            action.ex_date
+        );
+    }
+}
+
+fn log_findings(findings: &[Finding]) {
+    for finding in findings {
+        tracing::warn!(
+            instrument.symbol = finding.ticker.as_str(),
+            "{}: {}",
+            finding.ticker,
+            finding.detail
+        );
+    }
 }
 
 impl Step {
     /// The bar as a row for the quarantine.
-    pub(crate) fn refuse(&self, source: &'static str, ticker: &Ticker, bar: &Bar) -> RefusedRow {
+    pub fn refuse(&self, source: &'static str, ticker: &Ticker, bar: &Bar) -> RefusedRow {
         let payload = serde_json::json!({ "bar": bar, "previous_close": self.from });
-        refused(source, ticker, bar.start, self.to_string(), payload)
+        refused(source, ticker, Some(bar.start), self.to_string(), payload)
     }
 }
 
 pub(crate) fn refused(
     source: &'static str,
     ticker: &Ticker,
-    event_time: DateTime<Utc>,
+    event_time: Option<DateTime<Utc>>,
     reason: String,
     payload: serde_json::Value,
 ) -> RefusedRow {
     tracing::debug!(
         instrument.symbol = ticker.as_str(),
-        %event_time,
+        ?event_time,
         reason,
         "quarantined a row of {ticker}"
     );
     RefusedRow {
         source,
         ticker: ticker.clone(),
-        event_time: Some(event_time),
+        event_time,
         reason,
         payload,
     }

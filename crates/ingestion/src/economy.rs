@@ -43,7 +43,7 @@ pub async fn store_economy(
 }
 
 fn vintage(observation: &FredObservation, first_seen_at: DateTime<Utc>) -> MacroObservation {
-    let released_by = observation.realtime_start.and_then(end_of_day);
+    let released_by = observation.realtime_start.and_then(end_of_release_day);
     MacroObservation {
         series: observation.series.clone(),
         period: observation.period,
@@ -52,8 +52,9 @@ fn vintage(observation: &FredObservation, first_seen_at: DateTime<Utc>) -> Macro
     }
 }
 
-/// 24:00 in New York, UTC: FRED names the day of a release, not its hour.
-fn end_of_day(date: NaiveDate) -> Option<DateTime<Utc>> {
+/// Returns 24:00 of a day in New York, UTC: FRED names the day of a release, not its hour, and what was released on it
+/// was surely known by then. Files of vintages that name days go by it too.
+pub fn end_of_release_day(date: NaiveDate) -> Option<DateTime<Utc>> {
     let midnight = date.succ_opt()?.and_time(NaiveTime::MIN);
     // Summer time never begins or ends at midnight.
     Some(

@@ -1,9 +1,9 @@
 //! Holes in what is stored: found, kept in the database, asked for again, and closed when filled or given up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use calendar::Session;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::Ticker;
 use market_data::{MAX_AGE, MAX_SPAN};
 use storage::{Gap, GapOutcome, GapReason};
@@ -99,7 +99,8 @@ impl Ingestor {
         Ok(report)
     }
 
-    /// Compares what is stored with the calendar, opens new gaps and closes those that are filled.
+    /// Compares what is stored with the calendar, opens new gaps and closes those that are filled. Hours in which nobody
+    /// traded are no gaps of anybody's: these are written down as one finding.
     async fn find_gaps(&self) -> Result<GapReport, IngestError> {
         let now = self.source.time.now();
         let sessions = self.settled_sessions(now);
@@ -107,35 +108,18 @@ impl Ingestor {
         let (Some(first), Some(last)) = (sessions.first(), sessions.last()) else {
             return Ok(report);
         };
-        let window = first.open..last.close;
-        let mut traded: BTreeSet<NaiveDate> = BTreeSet::new();
-        let mut fell_silent = Vec::new();
+        let days = self.market_days(sessions, now).await?;
         for state in &self.book.tickers {
             let pool = &self.book.pool;
             let starts =
-                storage::bar_starts_between(pool, &state.ticker, window.start, window.end).await?;
-            let had_bars = |session: &&Session| {
-                let place = starts.partition_point(|start| *start < session.open);
-                starts
-                    .get(place)
-                    .is_some_and(|start| *start < session.close)
-            };
-            traded.extend(sessions.iter().filter(had_bars).map(|session| session.date));
-            match starts.last() {
-                // Whether it stopped shows when all others have been looked at.
-                Some(start) if *start < last.open => fell_silent.push((&state.ticker, starts)),
-                Some(_) => {
-                    let found = missing_stretches(&starts, sessions, |_| true);
-                    self.reconcile(&state.ticker, &starts, &found, &mut report)
-                        .await?;
-                }
-                None => (),
-            }
+                storage::bar_starts_between(pool, &state.ticker, first.open, last.close).await?;
+            let found = missing_stretches(&starts, &days.sessions, |date| {
+                days.last_closes.contains_key(&date)
+            });
+            self.reconcile(&state.ticker, &starts, &found, &mut report)
+                .await?;
         }
-        for (ticker, starts) in fell_silent {
-            let found = missing_stretches(&starts, sessions, |date| traded.contains(&date));
-            self.reconcile(ticker, &starts, &found, &mut report).await?;
-        }
+        self.close_gaps_of_closures(&days, now).await?;
         Ok(report)
     }
 

@@ -1,7 +1,8 @@
-//! Sessions whose bars look wrong though each bar is well formed. Pure functions of volumes.
+//! Sessions whose bars look wrong though each bar is well formed. Pure functions of what is known of each session.
 
 use chrono::{DateTime, Utc};
-use domain::{InvalidSettings, SettingsCheck, SettingsSection};
+use domain::{InvalidSettings, LARGEST_STEP, SettingsCheck, SettingsSection};
+use market_data::DailyBar;
 use serde::Deserialize;
 use storage::{Finding, SessionVolume, SoundCheck};
 
@@ -9,10 +10,17 @@ use storage::{Finding, SessionVolume, SoundCheck};
 const ZERO_VOLUME: &str = "zero_volume_minutes";
 
 /// More or less was traded than before, beyond belief.
-const SESSION_VOLUME: &str = "session_volume";
+pub(crate) const SESSION_VOLUME: &str = "session_volume";
 
 /// The minutes do not add up to the vendor's own day.
-const DAILY_VOLUME: &str = "daily_volume";
+pub(crate) const DAILY_VOLUME: &str = "daily_volume";
+
+/// Prices go on at another level, and no action explains it.
+const PRICE_STEP: &str = "price_step";
+
+/// The checks that are made of every session, each time anew.
+pub(crate) const SESSION_CHECKS: [&str; 4] =
+    [ZERO_VOLUME, SESSION_VOLUME, DAILY_VOLUME, PRICE_STEP];
 
 /// When a session's volumes count as wrong: section `[quality]` of the settings.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -167,7 +175,10 @@ pub fn check_volumes(
             ),
         });
         checks.add(session, ZERO_VOLUME, empty, at);
-        let per_minute = session.volume as f64 / minutes;
+        if let Some(step) = session.largest_step {
+            checks.add(session, PRICE_STEP, step_fault(step), at);
+        }
+        let per_minute = session.volume / minutes;
         let recent = usual
             .get(usual.len().saturating_sub(settings.usual_sessions)..)
             .unwrap_or_default();
@@ -184,7 +195,7 @@ pub fn check_volumes(
             };
             let is_unusual = ratio > largest || ratio < 1.0 / largest;
             let unusual = is_unusual.then(|| Fault {
-                observed: session.volume as f64,
+                observed: session.volume,
                 expected: (median * minutes).round(),
                 detail: format!(
                     "{ratio:.1} times the median of the {} sessions before",
@@ -202,30 +213,44 @@ pub fn check_volumes(
     checks
 }
 
-/// Compares the minutes' sum of a session with the vendor's own daily volume (shares, on the same basis), unless that
-/// is 0.
+/// A step that no action explains: a split that nobody told of, prices that were not adjusted for one, or another company
+/// that took the ticker over. It may be a real one, too.
+fn step_fault(step: f64) -> Option<Fault> {
+    (step > LARGEST_STEP).then(|| Fault {
+        observed: step,
+        expected: LARGEST_STEP,
+        detail: format!(
+            "prices step by {:.0} % from one bar to the next, and no known action explains it",
+            step * 100.0
+        ),
+    })
+}
+
+/// Compares the minutes' sum of a session with the vendor's own day, unless nothing was traded on it. What counts is the
+/// turnover at the close: the vendor may give its days on another share basis than the minutes are on.
 pub fn check_daily_volume(
     session: &SessionVolume,
-    daily_volume: u64,
+    day: &DailyBar,
     settings: &QualitySettings,
     at: DateTime<Utc>,
     checks: &mut QualityChecks,
 ) {
-    if daily_volume == 0 {
+    let expected = day.volume * day.close.get() / session.close;
+    if expected <= 0.0 || !expected.is_finite() {
         return;
     }
-    let share = session.volume as f64 / daily_volume as f64;
+    let share = session.volume / expected;
     let is_sound = (settings.least_of_daily..=settings.most_of_daily).contains(&share);
     let fault = (!is_sound).then(|| Fault {
-        observed: session.volume as f64,
-        expected: daily_volume as f64,
+        observed: session.volume,
+        expected,
         detail: format!("the minutes sum up to {share:.2} of the vendor's own daily volume"),
     });
     checks.add(session, DAILY_VOLUME, fault, at);
 }
 
 /// Of values that are not empty and hold no NaN.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
@@ -244,18 +269,20 @@ mod tests {
 
     use super::*;
 
-    fn session(day: u64, bars: u32, zero_volume_bars: u32, volume: u64) -> SessionVolume {
+    fn session(day: u64, bars: u32, zero_volume_bars: u32, volume: f64) -> SessionVolume {
         SessionVolume {
             ticker: Ticker::parse("AAPL").unwrap(),
             session: NaiveDate::from_ymd_opt(2026, 3, 2).unwrap() + Days::new(day),
             bars,
             zero_volume_bars,
             volume,
+            close: 100.0,
+            largest_step: Some(0.01),
         }
     }
 
     fn checks(volumes: &[SessionVolume]) -> Vec<(u64, String)> {
-        let first = session(0, 0, 0, 0).session;
+        let first = session(0, 0, 0, 0.0).session;
         check_volumes(
             volumes,
             |session| if session.bars > 210 { 390 } else { 210 },
@@ -274,21 +301,21 @@ mod tests {
     #[test]
     fn news_is_no_fault_and_neither_is_a_half_day() {
         let volumes = [
-            session(0, 390, 0, 1_000),
-            session(1, 390, 1, 1_100),
-            session(2, 390, 0, 900),
-            session(3, 390, 0, 1_000),
-            session(4, 390, 0, 7_400),
-            session(5, 210, 0, 150),
+            session(0, 390, 0, 1_000.0),
+            session(1, 390, 1, 1_100.0),
+            session(2, 390, 0, 900.0),
+            session(3, 390, 0, 1_000.0),
+            session(4, 390, 0, 7_400.0),
+            session(5, 210, 0, 150.0),
         ];
         assert_eq!(checks(&volumes), []);
     }
 
     #[test]
     fn sums_of_five_times_with_empty_minutes_are_reported_and_no_measure_for_later() {
-        let mut volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000)).collect();
-        volumes.extend((5..9).map(|day| session(day, 390, 45, 5_000)));
-        volumes.extend((9..12).map(|day| session(day, 390, 0, 950)));
+        let mut volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000.0)).collect();
+        volumes.extend((5..9).map(|day| session(day, 390, 45, 5_000.0)));
+        volumes.extend((9..12).map(|day| session(day, 390, 0, 950.0)));
         let found = checks(&volumes);
         assert_eq!(found.len(), 8, "{found:?}");
         for day in 5..9 {
@@ -299,10 +326,10 @@ mod tests {
 
     #[test]
     fn a_volume_beyond_belief_needs_no_other_sign() {
-        let mut volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000)).collect();
-        volumes.push(session(5, 390, 0, 12_000));
-        volumes.push(session(6, 390, 0, 80));
-        volumes.push(session(7, 390, 0, 1_000));
+        let mut volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000.0)).collect();
+        volumes.push(session(5, 390, 0, 12_000.0));
+        volumes.push(session(6, 390, 0, 80.0));
+        volumes.push(session(7, 390, 0, 1_000.0));
         let found = checks(&volumes);
         assert_eq!(found, [5, 6].map(|day| (day, SESSION_VOLUME.to_owned())));
         assert_eq!(checks(&volumes[2..6]), [], "too few sessions to know");
@@ -311,25 +338,63 @@ mod tests {
     #[test]
     fn the_vendors_own_day_is_the_surest_measure() {
         let settings = QualitySettings::default();
-        let checked = |volume, daily| {
+        let checked = |volume, daily, close| {
             let mut checks = QualityChecks::default();
             let session = session(0, 390, 0, volume);
+            let price = domain::Price::new(close).unwrap();
+            let day = DailyBar {
+                session: session.session,
+                open: price,
+                high: price,
+                low: price,
+                close: price,
+                adjusted_close: None,
+                volume: daily,
+            };
             let at = DateTime::UNIX_EPOCH;
-            check_daily_volume(&session, daily, &settings, at, &mut checks);
+            check_daily_volume(&session, &day, &settings, at, &mut checks);
             checks
         };
-        assert_eq!(checked(5_000, 0), QualityChecks::default());
-        let sound = checked(750, 1_000);
+        assert_eq!(checked(5_000.0, 0.0, 100.0), QualityChecks::default());
+        let sound = checked(750.0, 1_000.0, 100.0);
         assert_eq!((sound.findings.len(), sound.sound.len()), (0, 1));
-        assert_eq!(checked(5_000, 1_000).findings[0].expected, 1_000.0);
-        let little = checked(100, 1_000);
+        let much = checked(5_000.0, 1_000.0, 100.0);
+        assert_eq!(much.findings[0].expected, 1_000.0);
+        let little = checked(100.0, 1_000.0, 100.0);
         assert_eq!(little.findings[0].check, DAILY_VOLUME);
         assert_eq!(little.sound, []);
+        // The vendor has restated its days for a split of four for one, the minutes are as they were fetched.
+        let restated = checked(750.0, 4_000.0, 25.0);
+        assert_eq!((restated.findings.len(), restated.sound.len()), (0, 1));
+        let little = checked(100.0, 4_000.0, 25.0);
+        assert_eq!(
+            little.findings[0].expected, 1_000.0,
+            "in shares of the minutes"
+        );
+    }
+
+    #[test]
+    fn a_step_that_stays_is_found_and_one_that_cannot_be_seen_is_not_judged() {
+        let step = |largest_step| SessionVolume {
+            largest_step,
+            ..session(0, 390, 0, 1_000.0)
+        };
+        let volumes = [step(None), step(Some(0.5)), step(Some(14.3))];
+        let at = DateTime::UNIX_EPOCH;
+        let checks = check_volumes(&volumes, |_| 390, &QualitySettings::default(), at);
+        let found: Vec<_> = checks
+            .findings
+            .iter()
+            .map(|finding| (finding.check.as_str(), finding.observed))
+            .collect();
+        assert_eq!(found, [(PRICE_STEP, 14.3)]);
+        let sound = checks.sound.iter().filter(|row| row.check == PRICE_STEP);
+        assert_eq!(sound.count(), 1);
     }
 
     #[test]
     fn a_check_that_could_not_be_made_says_neither() {
-        let volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000)).collect();
+        let volumes: Vec<_> = (0..5).map(|day| session(day, 390, 0, 1_000.0)).collect();
         let at = DateTime::UNIX_EPOCH;
         let checks = check_volumes(&volumes, |_| 390, &QualitySettings::default(), at);
         let sound = |check: &str| -> Vec<NaiveDate> {

@@ -125,7 +125,7 @@ fn stop(
         expected_bars: whole.iter().map(|stretch| stretch.expected_bars).sum(),
         ..*first
     };
-    // Nothing but a night lies between: no session is left out in `days`.
+    // Nothing but a night lies between, and days on which nobody traded.
     let rest = stretches.pop_if(|stretch| {
         stretch.reason == GapReason::MissingMinutes
             && silent

@@ -7,7 +7,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::{BAR_SECONDS, Ticker};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use market_data::{
-    Asked, FetchedBars, Gate, GateClosed, MarketTime, MinuteRequest, Vendor, VendorError,
+    Asked, FetchedBars, Gate, GateClosed, MAX_AGE, MarketTime, MinuteRequest, Vendor, VendorError,
     YahooClient,
 };
 
@@ -18,6 +18,9 @@ pub(crate) const POLL_PATIENCE: Duration = Duration::from_millis(400);
 
 /// How long one answer may take in a poll, in market time: in a fast replay the next minute does not wait for it.
 pub(crate) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Actions that took effect longer ago than this lie before every bar that the vendor has.
+const ACTIONS_REACH: TimeDelta = TimeDelta::days(MAX_AGE.num_days() + 1);
 
 /// Where bars come from.
 pub(crate) struct Source {
@@ -83,6 +86,9 @@ impl Ingestor {
             ..PollReport::default()
         };
         let mut failed = HashMap::new();
+        if jobs.is_empty() {
+            return Ok((report, failed));
+        }
         let tickers: Vec<Ticker> = book
             .tickers
             .iter()
@@ -92,8 +98,15 @@ impl Ingestor {
             .into_iter()
             .filter_map(|job| Some(source.fetch(job, tickers.get(job.place)?, timeout)))
             .collect();
-        let mut arrived = Vec::new();
-        let mut store_at = tokio::time::Instant::now();
+        // Actions are read while the vendor thinks.
+        let since = source.time.now() - ACTIONS_REACH;
+        let (first, known) = tokio::join!(
+            requests.next(),
+            storage::actions_since(&book.pool, &tickers, since)
+        );
+        let known = known?;
+        let mut arrived: Vec<Outcome> = first.into_iter().collect();
+        let mut store_at = tokio::time::Instant::now() + patience;
         while !requests.is_empty() {
             let next = if arrived.is_empty() {
                 let next = requests.next().await;
@@ -103,7 +116,7 @@ impl Ingestor {
                 match tokio::time::timeout_at(store_at, requests.next()).await {
                     Ok(next) => next,
                     Err(_) => {
-                        book.store(mem::take(&mut arrived), &mut report, &mut failed)
+                        book.store(mem::take(&mut arrived), &known, &mut report, &mut failed)
                             .await?;
                         continue;
                     }
@@ -112,7 +125,8 @@ impl Ingestor {
             arrived.extend(next);
         }
         drop(requests);
-        book.store(arrived, &mut report, &mut failed).await?;
+        book.store(arrived, &known, &mut report, &mut failed)
+            .await?;
         book.log(&report);
         if report.is_outage() {
             self.shut_since = self.shut_since.or(Some(self.source.time.now()));

@@ -31,7 +31,7 @@ pub struct IngestSettings {
     /// `ALPHA_VANTAGE_API_KEY` is set) is asked instead.
     pub second_source_after_minutes: u32,
     /// Requests a day (UTC) to the second source, the news' included, up to which prices ask it; 25 is its free plan.
-    /// 0 never asks it.
+    /// A fifth of them may be about gaps of other days. 0 never asks it.
     pub second_source_daily_requests: u32,
 }
 

@@ -2,10 +2,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{Bar, Price};
-use market_data::Split;
-
-/// Largest believable step from one close to the next bar's prices, as a fraction.
-const LARGEST_STEP: f64 = 0.5;
 
 /// So many bars in a row at the new level are no bad tick: the price really is there.
 const CONFIRMING_BARS: u32 = 5;
@@ -28,18 +24,47 @@ struct Level {
 /// A step that nothing explains. Its text names no price, so that the same bar is the same fault each time it is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("steps by more than half without a split")]
-pub(crate) struct Step {
+pub struct Step {
     /// The accepted close that it was measured from.
-    pub(crate) from: Price,
+    pub from: Price,
 }
 
-/// An answer's bars, sorted.
+/// One ticker's bars, admitted or refused by their steps.
 #[derive(Debug, Default)]
-pub(crate) struct Judged {
-    /// Ascending.
-    pub(crate) accepted: Vec<Bar>,
-    /// Ascending.
-    pub(crate) refused: Vec<(Bar, Step)>,
+pub struct Admitted {
+    /// Bars that may be used, ascending.
+    pub accepted: Vec<Bar>,
+    /// Bars that belong into quarantine, ascending.
+    pub refused: Vec<(Bar, Step)>,
+    /// Where the accepted prices go on at another level, ascending.
+    pub breaks: Vec<PriceBreak>,
+}
+
+/// A step of more than half at whose far side the price stays, and which no split explains: an action that nobody told
+/// of, or another company that took the ticker over. Features and labels begin anew there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PriceBreak {
+    /// Start of the first bar at the new level, UTC.
+    pub at: DateTime<Utc>,
+    /// Close before it.
+    pub from: Price,
+    /// Its close.
+    pub to: Price,
+}
+
+/// Why a bar is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    /// Its prices are near the close before.
+    Near,
+    /// They are not, but so many bars in a row agree that the price is there.
+    Confirmed,
+}
+
+/// Admits the history of one ticker as a whole: `bars` ascending and unique, of regular sessions, all on one share basis.
+/// A file passes here, a vendor's answer through the same check with what is stored before it.
+pub fn admit(bars: Vec<Bar>) -> Admitted {
+    StepGuard::default().judge(bars)
 }
 
 impl StepGuard {
@@ -51,51 +76,82 @@ impl StepGuard {
         }
     }
 
-    /// Judges an answer's bars, ascending. `splits` are those that took effect in the fetched period.
+    /// Start of the last accepted bar, UTC.
+    pub(crate) fn level_start(&self) -> Option<DateTime<Utc>> {
+        self.accepted.map(|level| level.bar_start)
+    }
+
+    /// Goes on from the last stored bar, as it is on the share basis of now.
+    pub(crate) const fn restart_at(&mut self, bar: &Bar) {
+        self.accepted = Some(Level::of(bar));
+    }
+
+    /// Judges an answer's bars, ascending, on the share basis of the last accepted one.
     ///
     /// Those older than the last accepted bar are gone through backwards from it: a price that has doubled within the
-    /// week is no reason to refuse last week's.
-    pub(crate) fn judge(&mut self, bars: Vec<Bar>, splits: &[Split]) -> Judged {
+    /// week is no reason to refuse last week's. A level that is confirmed within the answer is believed from its first
+    /// bar on. Where nothing was accepted before, the usual price of the first bars is where the judgement begins: the
+    /// very first may be the bad tick.
+    pub(crate) fn judge(&mut self, bars: Vec<Bar>) -> Admitted {
+        self.accepted = self.accepted.or_else(|| first_level(&bars));
         let past = match self.accepted {
             Some(level) => bars.partition_point(|bar| bar.start < level.bar_start),
             None => 0,
         };
-        let mut steps = self.past_steps(bars.get(..past).unwrap_or_default(), splits);
-        let mut judged = Judged::default();
-        for (place, bar) in bars.into_iter().enumerate() {
-            let step = if place < past {
-                steps.remove(&place)
-            } else {
-                self.check(&bar, splits).err()
-            };
-            match step {
-                None => judged.accepted.push(bar),
-                Some(step) => judged.refused.push((bar, step)),
+        let mut steps = self.past_steps(bars.get(..past).unwrap_or_default());
+        // Bars of this answer at a level that is not confirmed yet.
+        let mut doubted: Vec<(usize, Price)> = Vec::new();
+        for (place, bar) in bars.iter().enumerate().skip(past) {
+            match self.check(bar) {
+                Ok(Accepted::Near) => doubted.clear(),
+                Ok(Accepted::Confirmed) => {
+                    let here = doubted.drain(..).filter(|(_, close)| bar.follows(*close));
+                    for (place, _) in here {
+                        steps.remove(&place);
+                    }
+                }
+                Err(step) => {
+                    doubted.push((place, bar.close));
+                    steps.insert(place, step);
+                }
             }
         }
-        judged
+        let mut admitted = Admitted::default();
+        for (place, bar) in bars.into_iter().enumerate() {
+            match steps.remove(&place) {
+                None => {
+                    admitted.breaks.extend(
+                        admitted
+                            .accepted
+                            .last()
+                            .and_then(|before| break_between(before, &bar)),
+                    );
+                    admitted.accepted.push(bar);
+                }
+                Some(step) => admitted.refused.push((bar, step)),
+            }
+        }
+        admitted
     }
 
     /// Steps among bars (ascending) before the last accepted one, by place. The vendor sends them all at once, so that
     /// a level that stays is believed from its first bar on.
-    fn past_steps(&self, bars: &[Bar], splits: &[Split]) -> BTreeMap<usize, Step> {
+    fn past_steps(&self, bars: &[Bar]) -> BTreeMap<usize, Step> {
         let mut steps = BTreeMap::new();
         let Some(mut level) = self.accepted else {
             return steps;
         };
-        // All bars are on the basis of the fetch, the accepted one may be older than a split.
-        let ratio = ratio_since(level.bar_start, splits);
         let mut doubted: Vec<(usize, Level)> = Vec::new();
         for (place, bar) in bars.iter().enumerate().rev() {
             let here = Level::of(bar);
-            if is_near(level.close, bar, 1.0) || is_near(level.close, bar, ratio) {
+            if bar.follows(level.close) {
                 level = here;
                 doubted.clear();
                 continue;
             }
             let stays = doubted
                 .last()
-                .is_none_or(|(_, later)| is_near(later.close, bar, 1.0));
+                .is_none_or(|(_, later)| bar.follows(later.close));
             if !stays {
                 doubted.clear();
             }
@@ -112,16 +168,14 @@ impl StepGuard {
     }
 
     /// Judges the next bar; bars come in ascending order.
-    fn check(&mut self, bar: &Bar, splits: &[Split]) -> Result<(), Step> {
+    fn check(&mut self, bar: &Bar) -> Result<Accepted, Step> {
         let Some(accepted) = self.accepted else {
             self.accepted = Some(Level::of(bar));
-            return Ok(());
+            return Ok(Accepted::Near);
         };
-        // The vendor sends all bars on the basis of the fetch, the last stored one may be older than the split.
-        let ratio = ratio_since(accepted.bar_start, splits);
-        if is_near(accepted.close, bar, 1.0) || is_near(accepted.close, bar, ratio) {
+        if bar.follows(accepted.close) {
             self.accept(bar);
-            return Ok(());
+            return Ok(Accepted::Near);
         }
         let step = Step {
             from: accepted.close,
@@ -130,12 +184,12 @@ impl StepGuard {
         if bar.start > accepted.bar_start {
             let bars = match self.doubted {
                 Some((level, _)) if bar.start <= level.bar_start => return Err(step),
-                Some((level, bars)) if is_near(level.close, bar, 1.0) => bars + 1,
+                Some((level, bars)) if bar.follows(level.close) => bars + 1,
                 _ => 1,
             };
             if bars > CONFIRMING_BARS {
                 self.accept(bar);
-                return Ok(());
+                return Ok(Accepted::Confirmed);
             }
             self.doubted = Some((Level::of(bar), bars));
         }
@@ -162,18 +216,26 @@ impl Level {
     }
 }
 
-/// New shares for one old share by all splits after a moment (UTC).
-fn ratio_since(time: DateTime<Utc>, splits: &[Split]) -> f64 {
-    let later = splits.iter().filter(|split| split.effective > time);
-    later.map(|split| split.ratio).product()
+/// The bar with the middle close of the first ones: what a history begins at when as many of them as confirm a level
+/// are bad ticks. Of fewer than three bars nobody knows which is wrong.
+fn first_level(bars: &[Bar]) -> Option<Level> {
+    let mut first: Vec<&Bar> = bars.iter().take(2 * CONFIRMING_BARS as usize + 1).collect();
+    if first.len() > 2 {
+        first.sort_by(|one, other| one.close.get().total_cmp(&other.close.get()));
+    }
+    first
+        .get((first.len().max(1) - 1) / 2)
+        .copied()
+        .map(Level::of)
 }
 
-/// Whether all prices of the bar lie within a believable step of the close before, after a split of `ratio`.
-fn is_near(close: Price, bar: &Bar, ratio: f64) -> bool {
-    let close = close.get() / ratio;
-    [bar.low, bar.high]
-        .iter()
-        .all(|price| (price.get() / close - 1.0).abs() <= LARGEST_STEP)
+/// The step between two accepted bars, if it is one.
+fn break_between(before: &Bar, bar: &Bar) -> Option<PriceBreak> {
+    (!bar.follows(before.close)).then_some(PriceBreak {
+        at: bar.start,
+        from: before.close,
+        to: bar.close,
+    })
 }
 
 #[cfg(test)]
@@ -191,60 +253,32 @@ mod tests {
     #[test]
     fn one_bad_tick_is_refused_and_the_price_goes_on() {
         let mut guard = StepGuard::at(&bar(0, 100.0));
-        guard.check(&bar(1, 149.0), &[]).unwrap();
-        guard.check(&bar(2, 100.0), &[]).unwrap();
-        let step = guard.check(&bar(3, 1_000.0), &[]).unwrap_err();
+        guard.check(&bar(1, 149.0)).unwrap();
+        guard.check(&bar(2, 100.0)).unwrap();
+        let step = guard.check(&bar(3, 1_000.0)).unwrap_err();
         assert_eq!(
             step,
             Step {
                 from: Price::new(100.0).unwrap()
             }
         );
-        guard.check(&bar(4, 101.0), &[]).unwrap();
+        guard.check(&bar(4, 101.0)).unwrap();
         let spike = Bar::new(bar(5, 1.0).start, 101.0, 101.0, 9.9, 101.0, 5.0).unwrap();
-        guard.check(&spike, &[]).unwrap_err();
-        assert!(guard.check(&bar(6, 102.0), &[]).is_ok());
-    }
-
-    #[test]
-    fn a_split_explains_the_step_whichever_side_of_it_the_last_bar_was_fetched_on() {
-        let split = Split {
-            effective: bar(1, 1.0).start,
-            ratio: 4.0,
-        };
-        StepGuard::at(&bar(0, 400.0))
-            .check(&bar(1, 101.0), &[split])
-            .unwrap();
-        StepGuard::at(&bar(0, 100.0))
-            .check(&bar(1, 101.0), &[split])
-            .unwrap();
-        StepGuard::at(&bar(0, 400.0))
-            .check(&bar(1, 101.0), &[])
-            .unwrap_err();
-        let reverse = Split {
-            effective: bar(1, 1.0).start,
-            ratio: 0.125,
-        };
-        StepGuard::at(&bar(0, 10.0))
-            .check(&bar(1, 81.0), &[reverse])
-            .unwrap();
-        // The split lies before the last stored bar and explains nothing any more.
-        StepGuard::at(&bar(2, 400.0))
-            .check(&bar(3, 101.0), &[split])
-            .unwrap_err();
+        guard.check(&spike).unwrap_err();
+        assert!(guard.check(&bar(6, 102.0)).is_ok());
     }
 
     #[test]
     fn a_level_that_stays_is_believed_after_five_bars_and_refetching_confirms_nothing() {
         let mut guard = StepGuard::at(&bar(0, 100.0));
         for _ in 0..20 {
-            guard.check(&bar(1, 30.0), &[]).unwrap_err();
+            guard.check(&bar(1, 30.0)).unwrap_err();
         }
         for minute in 2..=5 {
-            guard.check(&bar(minute, 30.0), &[]).unwrap_err();
+            guard.check(&bar(minute, 30.0)).unwrap_err();
         }
-        guard.check(&bar(6, 30.0), &[]).unwrap();
-        guard.check(&bar(7, 31.0), &[]).unwrap();
+        guard.check(&bar(6, 30.0)).unwrap();
+        guard.check(&bar(7, 31.0)).unwrap();
     }
 
     #[test]
@@ -252,7 +286,7 @@ mod tests {
         let mut guard = StepGuard::at(&bar(0, 100.0));
         for minute in 1..20 {
             let close = if minute % 2 == 0 { 1_000.0 } else { 10.0 };
-            guard.check(&bar(minute, close), &[]).unwrap_err();
+            guard.check(&bar(minute, close)).unwrap_err();
         }
     }
 
@@ -266,7 +300,7 @@ mod tests {
             _ => 41.0,
         };
         let bars = (0..=31).map(|minute| bar(minute, price(minute))).collect();
-        let judged = guard.judge(bars, &[]);
+        let judged = guard.judge(bars);
         let refused: Vec<_> = judged
             .refused
             .iter()
@@ -275,13 +309,65 @@ mod tests {
         assert_eq!(refused, [bar(5, 1.0).start, bar(25, 1.0).start]);
         assert_eq!(judged.accepted.len(), 30);
         assert!(judged.accepted.is_sorted_by_key(|bar| bar.start));
-        // A split since the last accepted bar changes the basis of all that is sent.
-        let mut guard = StepGuard::at(&bar(30, 400.0));
-        let split = Split {
-            effective: bar(31, 1.0).start,
-            ratio: 4.0,
+    }
+
+    /// The minutes of the refused bars of a history.
+    fn refused(closes: &[f64]) -> Vec<i64> {
+        let bars = (0..).zip(closes).map(|(minute, close)| bar(minute, *close));
+        let refused = admit(bars.collect()).refused;
+        let minutes = refused
+            .iter()
+            .map(|(refused, _)| refused.start - bar(0, 1.0).start);
+        minutes.map(|distance| distance.num_minutes()).collect()
+    }
+
+    #[test]
+    fn a_history_is_judged_by_its_usual_price_not_by_its_first_bar() {
+        let usual = [100.0; 12];
+        let begins = |ticks: &[f64]| refused(&[ticks, &usual].concat());
+        assert_eq!(begins(&[]), [0_i64; 0]);
+        assert_eq!(begins(&[9_900.0]), [0]);
+        assert_eq!(begins(&[9_900.0, 100.0, 1.0]), [0, 2]);
+        assert_eq!(begins(&[1.0, 1.0, 1.0, 1.0, 1.0]), [0, 1, 2, 3, 4]);
+        assert_eq!(refused(&[100.0, 9_900.0, 100.0]), [1]);
+        assert_eq!(
+            refused(&[9_900.0, 100.0]),
+            [1],
+            "nobody knows which is wrong"
+        );
+        assert!(admit(Vec::new()).accepted.is_empty());
+    }
+
+    #[test]
+    fn another_company_under_the_ticker_is_a_break_and_no_bar_is_lost() {
+        let bars = || (0..40).map(|minute| bar(minute, if minute < 20 { 12.0 } else { 184.0 }));
+        let admitted = admit(bars().collect());
+        assert_eq!((admitted.accepted.len(), admitted.refused.len()), (40, 0));
+        let found = PriceBreak {
+            at: bar(20, 1.0).start,
+            from: Price::new(12.0).unwrap(),
+            to: Price::new(184.0).unwrap(),
         };
-        let bars = (25..35).map(|minute| bar(minute, 100.0)).collect();
-        assert!(guard.judge(bars, &[split]).refused.is_empty());
+        assert_eq!(admitted.breaks, [found]);
+        // The vendor's minutes one by one, each with the few before it once more: the sixth confirms all of them.
+        let mut guard = StepGuard::at(&bar(19, 12.0));
+        let bars: Vec<Bar> = bars().collect();
+        for last in 20..=24 {
+            let judged = guard.judge(bars[15..=last].to_vec());
+            assert_eq!(judged.refused.len(), last - 19);
+        }
+        let judged = guard.judge(bars[15..=25].to_vec());
+        assert!(judged.refused.is_empty());
+        assert_eq!(judged.breaks, [found]);
+    }
+
+    #[test]
+    fn a_bad_tick_before_a_new_level_is_not_confirmed_with_it() {
+        let mut guard = StepGuard::at(&bar(0, 100.0));
+        let price = |minute| if minute == 1 { 1_000.0 } else { 30.0 };
+        let bars: Vec<Bar> = (1..=7).map(|minute| bar(minute, price(minute))).collect();
+        let judged = guard.judge(bars);
+        assert_eq!(judged.refused.len(), 1);
+        assert_eq!(judged.refused[0].0.start, bar(1, 1.0).start);
     }
 }

@@ -1,6 +1,6 @@
 use calendar::{Calendar, Session};
 use chrono::{DateTime, Utc};
-use domain::{Bar, Class};
+use domain::{Bar, Class, Continuity, Joint};
 use serde::{Deserialize, Serialize};
 
 use crate::{BarrierPath, BarrierSettings, volatility::WeightedDeviation};
@@ -38,13 +38,28 @@ impl Label {
 
 /// Labels of one ticker's bars (ascending), one for each bar that has a volatility and whose vertical barrier the data
 /// reach.
+///
+/// The horizon is minutes of trading, not bars: where a thin stock does not trade for some minutes its price stands still
+/// and touches nothing, and time goes on. Minutes that are missing beyond that, as [`Continuity`] tells from the stock's
+/// own rhythm, are a hole, be it within a session or up to the close of one that was cut short: nobody knows what was
+/// touched in it, so that bars whose vertical barrier lies beyond have no label, whatever was touched before. The move
+/// across a hole is no bar's return and stays out of the volatility. At a break, where the price goes on at another
+/// level, the volatility begins anew.
 pub fn triple_barrier(bars: &[Bar], settings: &BarrierSettings, calendar: &Calendar) -> Vec<Label> {
-    let path = Path::new(bars, settings, calendar);
+    let steps = steps(bars, settings, calendar);
     let mut deviation = WeightedDeviation::new(settings.target_span);
     let horizon_root = (settings.horizon as f64).sqrt();
     let mut labels = Vec::with_capacity(bars.len());
     let mut before: Option<f64> = None;
-    for (position, step) in path.steps.iter().enumerate() {
+    for (position, step) in steps.iter().enumerate() {
+        match step.joint {
+            Joint::Continuous => (),
+            Joint::Hole => before = None,
+            Joint::Break => {
+                before = None;
+                deviation = WeightedDeviation::new(settings.target_span);
+            }
+        }
         let close = step.bar.close.get();
         let volatility = before
             .replace(close)
@@ -58,87 +73,117 @@ pub fn triple_barrier(bars: &[Bar], settings: &BarrierSettings, calendar: &Calen
         if target <= 0.0 {
             continue;
         }
-        if let Some(ahead) = path.ahead(position, settings.horizon) {
+        if let Some(ahead) = ahead(&steps, position, settings.horizon) {
             labels.extend(first_touch(step, ahead, target, settings));
         }
     }
     labels
 }
 
-/// The bars that count, in order.
-struct Path<'a> {
-    steps: Vec<Step<'a>>,
-    /// Whether the last step ends its session, so that nothing can follow in it.
-    ended: bool,
-}
-
+/// A bar of a regular session.
 #[derive(Clone, Copy)]
 struct Step<'a> {
     index: usize,
     bar: &'a Bar,
-    /// One more than the position of the last step in the same stretch: the session, or everything.
-    stretch_end: usize,
+    joint: Joint,
+    /// Minutes of trading up to it.
+    minutes: u64,
+    /// Of the stretch in one piece that it lies in: what labels may look at.
+    stretch: Stretch,
 }
 
-impl<'a> Path<'a> {
-    fn new(bars: &'a [Bar], settings: &BarrierSettings, calendar: &Calendar) -> Self {
-        let all = bars.iter().enumerate();
-        if !settings.within_session {
-            let stretch_end = bars.len();
-            let steps = all
-                .map(|(index, bar)| Step {
-                    index,
-                    bar,
-                    stretch_end,
-                })
-                .collect();
-            return Self {
-                steps,
-                ended: false,
-            };
-        }
-        let mut steps: Vec<Step<'a>> = Vec::with_capacity(bars.len());
-        let mut stretch_start = 0;
-        let mut today: Option<Session> = None;
-        for (index, bar) in all {
-            if !today.is_some_and(|session| session.contains(bar.start)) {
-                let Some(session) = calendar.session_at(bar.start) else {
-                    continue;
-                };
-                end_stretch(&mut steps, stretch_start);
-                stretch_start = steps.len();
-                today = Some(session);
-            }
-            steps.push(Step {
-                index,
-                bar,
-                stretch_end: 0,
-            });
-        }
-        end_stretch(&mut steps, stretch_start);
+#[derive(Clone, Copy)]
+struct Stretch {
+    /// One more than the position of its last step.
+    end: usize,
+    /// Minutes of trading up to which it is known what happened in it; without a limit where it ends with its session, as
+    /// nothing can follow.
+    known_until: u64,
+}
+
+/// The bars of regular sessions, in stretches: of a session each, or of all that is in one piece.
+fn steps<'a>(bars: &'a [Bar], settings: &BarrierSettings, calendar: &Calendar) -> Vec<Step<'a>> {
+    let mut steps: Vec<Step<'a>> = Vec::with_capacity(bars.len());
+    let mut continuity = Continuity::default();
+    let mut stretch_start = 0;
+    let mut today: Option<Session> = None;
+    for (index, bar) in bars.iter().enumerate() {
+        let running = today.filter(|session| session.contains(bar.start));
+        let Some(session) = running.or_else(|| calendar.session_at(bar.start)) else {
+            continue;
+        };
         let last = steps.last().map(|step| step.bar.close_time());
-        let ended = today
-            .zip(last)
-            .is_some_and(|(session, last)| last >= session.close);
-        Self { steps, ended }
+        let missing = match (last, running) {
+            (None, _) => 0,
+            (Some(last), Some(_)) => minutes(last, bar.start),
+            (Some(last), None) => calendar.trading_minutes(last, bar.start),
+        };
+        // Another session shows that this one is over, unless it was cut short: that at most a silence ends it.
+        let is_over = running.is_none()
+            && today
+                .zip(last)
+                .is_some_and(|(today, last)| !continuity.is_hole(minutes(last, today.close)));
+        let joint = continuity.next(bar, missing);
+        if joint != Joint::Continuous || (running.is_none() && settings.within_session) {
+            end_stretch(
+                &mut steps,
+                stretch_start,
+                settings.within_session && is_over,
+            );
+            stretch_start = steps.len();
+        }
+        today = Some(session);
+        steps.push(Step {
+            index,
+            bar,
+            joint,
+            minutes: continuity.minutes(),
+            stretch: Stretch {
+                end: 0,
+                known_until: 0,
+            },
+        });
     }
+    // Of the last session more may come, unless its last minute is there.
+    let last = steps.last().map(|step| step.bar.close_time());
+    let is_over = today
+        .zip(last)
+        .is_some_and(|(today, last)| last >= today.close);
+    end_stretch(
+        &mut steps,
+        stretch_start,
+        settings.within_session && is_over,
+    );
+    steps
+}
 
-    /// The steps after this one until the vertical barrier; none where the data end before it, or where nothing is left
-    /// of the session.
-    fn ahead(&self, position: usize, horizon: usize) -> Option<&[Step<'a>]> {
-        let stretch_end = self.steps.get(position)?.stretch_end;
-        let horizon_end = position + 1 + horizon;
-        let covered = horizon_end <= stretch_end || stretch_end < self.steps.len() || self.ended;
-        let ahead = self.steps.get(position + 1..horizon_end.min(stretch_end))?;
-        (covered && !ahead.is_empty()).then_some(ahead)
+fn end_stretch(steps: &mut [Step<'_>], start: usize, ends_session: bool) {
+    let end = steps.len();
+    let last = steps.last().map_or(0, |step| step.minutes);
+    let known_until = if ends_session { u64::MAX } else { last };
+    for step in steps.iter_mut().skip(start) {
+        step.stretch = Stretch { end, known_until };
     }
 }
 
-fn end_stretch(steps: &mut [Step<'_>], start: usize) {
-    let end = steps.len();
-    for step in steps.iter_mut().skip(start) {
-        step.stretch_end = end;
+/// Whole minutes from one moment to another.
+fn minutes(from: DateTime<Utc>, to: DateTime<Utc>) -> u32 {
+    u32::try_from((to - from).num_minutes()).unwrap_or(0)
+}
+
+/// The steps after this one until the vertical barrier; none where it is not known what happened up to there, or where
+/// nothing is left.
+fn ahead<'a, 'b>(steps: &'b [Step<'a>], position: usize, horizon: usize) -> Option<&'b [Step<'a>]> {
+    let step = steps.get(position)?;
+    let vertical = step.minutes + horizon as u64;
+    if vertical > step.stretch.known_until {
+        return None;
     }
+    // Every bar is a minute at the least.
+    let end = step.stretch.end.min(position + 1 + horizon);
+    let ahead = steps.get(position + 1..end)?;
+    let ahead = ahead.get(..ahead.partition_point(|step| step.minutes <= vertical))?;
+    (!ahead.is_empty()).then_some(ahead)
 }
 
 /// The first barrier touched on the steps ahead, else the vertical one at the last of them.

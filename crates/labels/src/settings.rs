@@ -17,7 +17,7 @@ pub enum BarrierPath {
 pub struct BarrierSettings {
     /// What touches a barrier.
     pub path: BarrierPath,
-    /// Bars until the vertical barrier.
+    /// Minutes of trading until the vertical barrier.
     pub horizon: usize,
     /// Span, in bars, of the exponentially weighted volatility.
     pub target_span: usize,
@@ -27,7 +27,7 @@ pub struct BarrierSettings {
     pub stop: f64,
     /// Smallest target, a fraction of the price: more than a round trip costs.
     pub minimum_target: f64,
-    /// Whether the vertical barrier stays within the session, and bars outside regular sessions are left out.
+    /// Whether the vertical barrier stays within the session; otherwise sessions are joined end to end.
     pub within_session: bool,
 }
 

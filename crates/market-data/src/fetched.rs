@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use domain::{Bar, BarFault, Price};
+use domain::{Bar, BarFault, CorporateAction, Price};
 use serde::Serialize;
 
 /// What one answer of a vendor holds. See the crate's page for what is promised.
@@ -11,8 +11,11 @@ pub struct FetchedBars {
     pub forming: Option<FormingTrade>,
     /// Rows of finished minutes that are no bars.
     pub rejected: Vec<RejectedRow>,
-    /// Splits that took effect in the requested period, ascending.
-    pub splits: Vec<Split>,
+    /// What is told of the requested period: splits, spin-offs and dividends, ascending, those of the near future among
+    /// them.
+    pub actions: Vec<CorporateAction>,
+    /// What is told and has no meaning.
+    pub rejected_events: Vec<RejectedEvent>,
     /// Rows without a single value: minutes without trades.
     pub without_trades: usize,
     /// Rows outside the regular sessions, the extra entry at a session's end included.
@@ -54,13 +57,15 @@ pub struct VendorRow {
     pub volume: Option<f64>,
 }
 
-/// A change of the share count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Split {
-    /// Open of the ex-date, UTC.
-    pub effective: DateTime<Utc>,
-    /// New shares for one old share: 4 for a 4:1 split, 0.125 for a 1:8 reverse split.
-    pub ratio: f64,
+/// An event that is no split, spin-off or dividend, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedEvent {
+    /// When it takes effect as the vendor says, UTC; nothing when that is what is wrong.
+    pub time: Option<DateTime<Utc>>,
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// The event as it came.
+    pub event: serde_json::Value,
 }
 
 impl VendorRow {

@@ -22,13 +22,14 @@ mod yahoo;
 pub use alpha_vantage::{AlphaVantageClient, MonthRequest};
 pub use connection::{ConnectionError, UnknownSpelling, VendorConnection};
 pub use error::{Asked, VendorError};
-pub use fetched::{FetchedBars, FormingTrade, RejectedRow, Split, VendorRow};
+pub use fetched::{FetchedBars, FormingTrade, RejectedEvent, RejectedRow, VendorRow};
 pub use finnhub::FinnhubClient;
 pub use fred::{FredClient, FredObservation};
 pub use gate::{ClosedReason, Gate, GateClosed, GateLimits, GateState, Turn};
 pub use keys::{InvalidKey, VendorKeys};
 pub use market_time::MarketTime;
 pub use news_api::NewsApiClient;
+pub use text::plain_text;
 pub use vendor::Vendor;
 pub use yahoo::{
     DailyBar, LiveTrade, MAX_AGE, MAX_SPAN, MinuteRequest, PricingData, StreamError, YahooClient,

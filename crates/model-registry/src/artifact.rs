@@ -167,7 +167,7 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, RegistryError> {
     let manifest: Manifest = files::from_json(&path, &json, ADVICE)?;
     match manifest.contradiction() {
         Some(reason) => Err(RegistryError::Inconsistent { path, reason }),
-        None => Ok(manifest),
+        None => Ok(manifest.completed()),
     }
 }
 

@@ -15,6 +15,6 @@ pub use champions::{Champions, ChampionsFile, Change, KindRecord, ROLLED_BACK};
 pub use error::RegistryError;
 pub use manifest::{
     AbstentionRecord, FeatureRecord, FeatureStatistics, MANIFEST_SCHEMA_VERSION, Manifest, Ranges,
-    ScalerRecord, TimeRange,
+    ScalerRecord, TimeRange, base_rates,
 };
 pub use shelf::{Listed, list_artifacts, remove_unneeded};

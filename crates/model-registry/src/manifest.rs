@@ -1,11 +1,29 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use domain::{AdaptiveThresholds, ModelId, ModelKind};
 use serde::{Deserialize, Serialize};
 
 use crate::checksum;
 
+/// Minutes of a whole session.
+const SESSION_MINUTES: f64 = 390.0;
+
+/// The normal distribution's quantile at 95 %.
+const NORMAL_95: f64 = 1.645;
+
 /// Version of [`Manifest`]'s form that this program writes and reads.
 pub const MANIFEST_SCHEMA_VERSION: u32 = 3;
+
+/// Years in which models can have seen bars.
+const YEARS: std::ops::Range<i32> = 1900..2200;
+
+/// Where most of the training's own values lie on the scale, 0 to 1, with much room.
+const SCALED_DECILES: std::ops::RangeInclusive<f64> = -10.0..=11.0;
+
+/// No class of bars is worth more volatilities on average.
+const LARGEST_MOVE: f64 = 1e6;
+
+/// No label looks further ahead.
+const LONGEST_DELAY_MINUTES: u32 = 30 * 24 * 60;
 
 /// All that is known of a trained model: `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,12 +102,33 @@ pub struct Ranges {
 }
 
 impl Ranges {
+    /// What in the ranges no training gives, if anything.
+    fn contradiction(&self) -> Option<String> {
+        [
+            ("training", Some(self.training)),
+            ("early stopping", Some(self.early_stopping)),
+            ("calibration", self.calibration),
+        ]
+        .into_iter()
+        .find_map(|(part, range)| {
+            let range = range.filter(|range| !range.is_plausible())?;
+            Some(format!("{part} from {} to {}", range.start, range.end))
+        })
+    }
+
     /// The end of everything that had a say in the model, its labels' horizons included, UTC: what begins from here on it
     /// has not seen.
     pub fn seen_until(&self) -> DateTime<Utc> {
         let fitted = self.training.end.max(self.early_stopping.end);
         self.calibration
             .map_or(fitted, |range| fitted.max(range.end))
+    }
+}
+
+impl TimeRange {
+    fn is_plausible(&self) -> bool {
+        let plausible = |time: DateTime<Utc>| YEARS.contains(&time.year());
+        plausible(self.start) && plausible(self.end) && self.start <= self.end
     }
 }
 
@@ -104,10 +143,32 @@ pub struct AbstentionRecord {
     /// Mean gross return of a buyer when the class happens, in multiples of the stock's realised volatility at the
     /// decision; entered at the next bar's open, left at the touch.
     pub moves: [f64; 3],
+    /// How far [`Self::moves`] may lie from the truth: the reach of each one's bound, one-sided at 95 %, by Student's t
+    /// with the sessions of the calibration part as the trials, in multiples of the volatility. None where there is only
+    /// one session, and then, as in an artifact of before it was kept, a wide one is filled in at reading.
+    #[serde(default)]
+    pub move_reach: Option<[f64; 3]>,
+    /// What the model gives each class of a window that tells it nothing, see [`base_rates()`]. None only in an artifact
+    /// that does not say how often the classes came.
+    #[serde(default)]
+    pub base_rates: Option<[f64; 3]>,
+    /// Minutes of trading that the labels look ahead.
+    #[serde(default)]
+    pub horizon_minutes: Option<u32>,
     /// Decisions that it was fitted on.
     pub cases: u64,
     /// Minutes after the start of a bar from which what came of it is known for sure: the labels' horizon and a margin.
     pub delay_minutes: u32,
+}
+
+/// What a calibrated model gives each class of a window that tells it nothing: the frequencies of the classes in the
+/// training part, with the log odds of no move corrected by `level` to those of the calibration part. In the order of
+/// [`Manifest::classes`]; the counts must be above zero.
+pub fn base_rates(class_counts: [f64; 3], level: f64) -> [f64; 3] {
+    let [down, neutral, up] = class_counts;
+    let weights = [down, neutral * level.exp(), up];
+    let sum: f64 = weights.iter().sum();
+    weights.map(|weight| weight / sum)
 }
 
 impl AbstentionRecord {
@@ -125,8 +186,24 @@ impl AbstentionRecord {
                 self.coverage, self.thresholds
             ));
         }
-        if !self.moves.iter().all(|it| it.is_finite()) {
+        if !self.moves.iter().all(|it| it.abs() <= LARGEST_MOVE) {
             return Some(format!("moves of {:?} volatilities", self.moves));
+        }
+        if self.delay_minutes > LONGEST_DELAY_MINUTES {
+            return Some(format!(
+                "outcomes that are known after {} minutes",
+                self.delay_minutes
+            ));
+        }
+        if let Some(reach) = self.move_reach
+            && !reach.iter().all(|it| (0.0..f64::INFINITY).contains(it))
+        {
+            return Some(format!("moves known to within {reach:?} volatilities"));
+        }
+        if let Some(rates) = self.base_rates
+            && !rates.iter().all(|it| *it > 0.0 && *it < 1.0)
+        {
+            return Some(format!("base rates of {rates:?}"));
         }
         None
     }
@@ -159,6 +236,40 @@ pub struct FeatureStatistics {
 }
 
 impl Manifest {
+    /// Fills in what an artifact did not keep when it was written, from what it does say, so that its model can go on.
+    ///
+    /// - The labels' horizon stands among their settings.
+    /// - The base rates follow from the counts and the correction that the training's figures hold.
+    /// - Of the spread of the moves nothing is left. It is taken to be as large as the moves of up and down themselves,
+    ///   which is more than barriers allow them, and all decisions of one horizon to be a single trial, as if the stocks
+    ///   moved as one. So an older artifact recommends less than one that says how well it knows its moves.
+    pub(crate) fn completed(mut self) -> Self {
+        let Some(record) = &mut self.abstention else {
+            return self;
+        };
+        let number = |value: &serde_json::Value, pointer: &str| value.pointer(pointer)?.as_f64();
+        record.horizon_minutes = record
+            .horizon_minutes
+            .or_else(|| u32::try_from(self.labels.get("horizon")?.as_u64()?).ok());
+        record.base_rates = record.base_rates.or_else(|| {
+            let count = |class| number(&self.metrics, &format!("/training/class_counts/{class}"));
+            let counts = [count(0)?, count(1)?, count(2)?];
+            let level = number(&self.metrics, "/training/correction/level")?;
+            Some(base_rates(counts, level)).filter(|_| counts.iter().all(|count| *count > 0.0))
+        });
+        record.move_reach = record.move_reach.or_else(|| {
+            let range = self.ranges.calibration?;
+            let days = (range.end.date_naive() - range.start.date_naive()).num_days() + 1;
+            // Five days of a week are sessions.
+            let sessions = (days * 5 / 7).max(1) as f64;
+            let trials = (sessions * SESSION_MINUTES / f64::from(record.horizon_minutes?)).max(1.0);
+            let [down, _, up] = record.moves;
+            let spread = (down.abs() + up.abs()) / 2.0;
+            Some([NORMAL_95 * spread / trials.sqrt(); 3])
+        });
+        self
+    }
+
     /// Names the settings of the labels: models of equal ones can be compared, and share what came of their bars. sha256
     /// of the settings as JSON with sorted keys, lower-case hexadecimal.
     pub fn label_settings(&self) -> String {
@@ -194,6 +305,34 @@ impl Manifest {
         if self.classes != ["down", "neutral", "up"] {
             return Some(format!("classes {:?}, not down, neutral, up", self.classes));
         }
-        self.abstention.and_then(|record| record.contradiction())
+        self.ranges
+            .contradiction()
+            .or_else(|| self.scaling_contradiction())
+            .or_else(|| self.abstention.and_then(|record| record.contradiction()))
+    }
+
+    /// The scaler was fitted on the bars that the statistics describe.
+    fn scaling_contradiction(&self) -> Option<String> {
+        let scales = self.scaler.minimum.iter().zip(&self.scaler.range);
+        self.training_statistics
+            .iter()
+            .zip(scales)
+            // A range of 0 is a constant feature.
+            .filter(|(_, (_, range))| **range > 0.0)
+            .find_map(|(feature, (minimum, range))| {
+                let scaled = |value: f64| (value - f64::from(*minimum)) / f64::from(*range);
+                let deciles = feature.deciles.map(scaled);
+                let absurd = deciles
+                    .iter()
+                    .any(|decile| decile.is_finite() && !SCALED_DECILES.contains(decile));
+                absurd.then(|| {
+                    format!(
+                        "a scaler that puts the training's own values of {} between {:e} and {:e}, not 0 and 1",
+                        feature.name,
+                        deciles[0],
+                        deciles[8]
+                    )
+                })
+            })
     }
 }

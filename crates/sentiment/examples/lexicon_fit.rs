@@ -49,9 +49,18 @@ fn main() {
         .flat_map(|(_, examples)| examples)
         .filter(|example| example.half == Half::Tuned)
         .collect();
-    let weights = fit(&tuned);
-    let names = lexicon.evidence("").into_iter().map(|(name, _)| name);
-    for (row, name) in weights.iter().zip(names.chain(["constants"])) {
+    let names: Vec<&str> = lexicon
+        .evidence("")
+        .into_iter()
+        .map(|(name, _)| name)
+        .chain(["constants"])
+        .collect();
+    let neutral: Vec<bool> = names
+        .iter()
+        .map(|name| *name == "constants" || lexicon.neutral_evidence().contains(name))
+        .collect();
+    let weights = fit(&tuned, &neutral);
+    for (row, name) in weights.iter().zip(names) {
         let [negative, neutral, positive] = row;
         println!("    [{negative:.3}, {neutral:.3}, {positive:.3}], // {name}");
     }
@@ -93,8 +102,9 @@ fn examples(lexicon: &Lexicon, labelled: &[Labelled]) -> Vec<Example> {
         .collect()
 }
 
-/// Gradient descent on a convex loss: where it ends does not depend on where it starts.
-fn fit(examples: &[&Example]) -> Weights {
+/// Gradient descent on a convex loss: where it ends does not depend on where it starts. The weights of `neutral` kinds are
+/// the same for good and bad news, so that a text with nothing else scores 0.
+fn fit(examples: &[&Example], neutral: &[bool]) -> Weights {
     let kinds = examples[0].inputs.len();
     let mut weights = vec![[0.0; CLASSES]; kinds];
     let mut speed = vec![[0.0; CLASSES]; kinds];
@@ -108,6 +118,11 @@ fn fit(examples: &[&Example]) -> Weights {
             }
         }
         for kind in 0..kinds {
+            if neutral[kind] {
+                let [negative, _, positive] = gradient[kind];
+                let mean = (negative + positive) / 2.0;
+                (gradient[kind][0], gradient[kind][2]) = (mean, mean);
+            }
             for class in 0..CLASSES {
                 let penalty = if kind + 1 < kinds { PENALTY } else { 0.0 };
                 let slope = gradient[kind][class] + penalty * weights[kind][class];

@@ -1,17 +1,34 @@
 use std::{
+    ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, Weak},
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::keep_running;
 
 /// How often a replay clock looks at its file, in system time.
 const FILE_POLL: Duration = Duration::from_millis(100);
 
 /// The longest single sleep on the system's clock: bounds the error after a suspended machine or a changed clock.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+/// Market seconds per system second: from one that as good as stands still to a session in a fiftieth of a second. Pauses
+/// of market time are multiplied and divided by it.
+const SPEEDS: RangeInclusive<f64> = 1e-9..=1e6;
+
+/// Years in which a replay may begin.
+const YEARS: Range<i32> = 1900..2200;
+
+/// A replay ends here, so that nobody has to reckon with times to which no day can be added: 2300-01-01.
+const END_OF_TIME: DateTime<Utc> = match DateTime::from_timestamp(10_413_792_000, 0) {
+    Some(time) => time,
+    None => DateTime::<Utc>::MAX_UTC,
+};
 
 /// What time it is in the market: the system's time, or that of a replayed day.
 ///
@@ -31,7 +48,7 @@ enum Source {
 pub struct ReplayClock {
     /// Market time at which the replay begins, UTC.
     pub origin: DateTime<Utc>,
-    /// Market seconds per system second, above zero.
+    /// Market seconds per system second, 1e-9 to 1,000,000.
     pub speed: f64,
     /// System time at which market time leaves `origin`, UTC; until it is set the market stands still.
     #[serde(default)]
@@ -57,11 +74,17 @@ pub enum ClockError {
         /// What the parser found.
         source: serde_json::Error,
     },
-    /// The speed is not a number above zero.
-    #[error("a replay runs at a speed above 0, not {speed}")]
+    /// The speed is not one at which a market can be followed.
+    #[error("a replay runs at a speed between {} and {}, not {speed}", SPEEDS.start(), SPEEDS.end())]
     Speed {
         /// The value found.
         speed: f64,
+    },
+    /// The replay would begin in another age.
+    #[error("a replay begins between the years {} and {}, not at {origin}", YEARS.start, YEARS.end - 1)]
+    Origin {
+        /// The value found.
+        origin: DateTime<Utc>,
     },
 }
 
@@ -69,7 +92,7 @@ impl ReplayClock {
     /// Reads a clock file.
     ///
     /// # Errors
-    /// [`ClockError`] when it cannot be read, is no clock, or its speed is not above zero.
+    /// [`ClockError`] when it cannot be read, is no clock, or its speed or its beginning is out of bounds.
     pub fn read(path: &Path) -> Result<Self, ClockError> {
         let text = std::fs::read(path).map_err(|source| ClockError::Read {
             path: path.to_owned(),
@@ -93,11 +116,14 @@ impl ReplayClock {
     }
 
     fn checked(self) -> Result<Self, ClockError> {
-        if self.speed.is_finite() && self.speed > 0.0 {
-            Ok(self)
-        } else {
-            Err(ClockError::Speed { speed: self.speed })
+        let Self { origin, speed, .. } = self;
+        if !SPEEDS.contains(&speed) {
+            return Err(ClockError::Speed { speed });
         }
+        if !YEARS.contains(&origin.year()) {
+            return Err(ClockError::Origin { origin });
+        }
+        Ok(self)
     }
 
     /// Market time at a system time, both UTC.
@@ -108,7 +134,10 @@ impl ReplayClock {
                 .map_or(0.0, |micros| micros as f64)
                 .max(0.0)
         });
-        self.origin + TimeDelta::microseconds((elapsed * self.speed) as i64)
+        // A float becomes the nearest integer that there is.
+        self.origin
+            .checked_add_signed(TimeDelta::microseconds((elapsed * self.speed) as i64))
+            .map_or(END_OF_TIME, |time| time.min(END_OF_TIME))
     }
 }
 
@@ -121,7 +150,7 @@ impl Clock {
     /// A replay that runs.
     ///
     /// # Errors
-    /// [`ClockError::Speed`] unless `speed` is above zero.
+    /// [`ClockError`] when speed or origin is out of bounds.
     pub fn replay(
         origin: DateTime<Utc>,
         speed: f64,
@@ -160,26 +189,13 @@ impl Clock {
         let clock = ReplayClock::read(&path)?;
         let shared = Arc::new(RwLock::new(clock));
         let watched = Arc::downgrade(&shared);
-        tokio::spawn(async move {
-            let mut readable = true;
-            loop {
-                tokio::time::sleep(FILE_POLL).await;
-                let Some(shared) = watched.upgrade() else {
-                    return;
-                };
-                match ReplayClock::read(&path) {
-                    Ok(clock) => {
-                        *write(&shared) = clock;
-                        readable = true;
-                    }
-                    Err(error) if readable => {
-                        tracing::warn!(%error, "the replay goes on by its last known clock");
-                        readable = false;
-                    }
-                    Err(_) => (),
-                }
-            }
-        });
+        // It ends with the last clone of the clock.
+        let watch = move || watch_file(path.clone(), Weak::clone(&watched));
+        tokio::spawn(keep_running(
+            "replay clock",
+            CancellationToken::new(),
+            watch,
+        ));
         Ok(Self(Source::Replay(shared)))
     }
 
@@ -196,6 +212,14 @@ impl Clock {
         match &self.0 {
             Source::System => 1.0,
             Source::Replay(clock) => read(clock).speed,
+        }
+    }
+
+    /// Whether the market stands still: a replay that nobody has started, or that is held while models train.
+    pub fn is_held(&self) -> bool {
+        match &self.0 {
+            Source::System => false,
+            Source::Replay(clock) => read(clock).started.is_none(),
         }
     }
 
@@ -218,7 +242,8 @@ impl Clock {
             } else {
                 LONGEST_NAP
             };
-            let nap = market.div_f64(self.speed()).min(longest);
+            let nap = Duration::try_from_secs_f64(market.as_secs_f64() / self.speed())
+                .map_or(longest, |nap| nap.min(longest));
             tokio::time::sleep(nap.max(Duration::from_micros(200))).await;
         }
     }
@@ -228,6 +253,31 @@ impl Clock {
         let span = TimeDelta::from_std(market).unwrap_or(TimeDelta::MAX);
         if let Some(time) = self.now().checked_add_signed(span) {
             self.sleep_until(time).await;
+        }
+    }
+}
+
+/// Takes over what the file says until the clock is gone.
+async fn watch_file(path: PathBuf, watched: Weak<RwLock<ReplayClock>>) {
+    let mut readable = true;
+    loop {
+        tokio::time::sleep(FILE_POLL).await;
+        let Some(shared) = watched.upgrade() else {
+            return;
+        };
+        match ReplayClock::read(&path) {
+            Ok(clock) => {
+                *write(&shared) = clock;
+                readable = true;
+            }
+            Err(error) if readable => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the replay goes on by its last known clock"
+                );
+                readable = false;
+            }
+            Err(_) => (),
         }
     }
 }
@@ -280,13 +330,72 @@ mod tests {
     }
 
     #[test]
-    fn a_speed_must_be_above_zero() {
-        for speed in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+    fn a_speed_must_be_one_at_which_a_market_can_be_followed() {
+        for speed in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-300, 1e6 + 1.0] {
             assert!(matches!(
                 Clock::replay(origin(), speed, Utc::now()),
                 Err(ClockError::Speed { .. })
             ));
         }
+    }
+
+    #[test]
+    fn no_clock_tells_a_time_to_which_a_day_cannot_be_added() {
+        let started = "-262143-01-01T00:00:00Z".parse().unwrap();
+        for started in [started, "1800-01-01T00:00:00Z".parse().unwrap()] {
+            for system in [Utc::now(), DateTime::<Utc>::MAX_UTC] {
+                let clock = Clock::replay(origin(), 1e6, started).unwrap();
+                assert!(clock.now() + TimeDelta::days(10_000) > origin());
+                let Clock(Source::Replay(clock)) = clock else {
+                    panic!("a replay")
+                };
+                assert!(read(&clock).at(system) + TimeDelta::days(10_000) > origin());
+            }
+        }
+        for origin in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert!(matches!(
+                Clock::replay(origin, 1.0, Utc::now()),
+                Err(ClockError::Origin { .. })
+            ));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_file_that_became_absurd_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clock.json");
+        let held = ReplayClock {
+            origin: origin(),
+            speed: 60.0,
+            started: None,
+        };
+        held.write(&path).unwrap();
+        let clock = Clock::from_file(path.clone()).unwrap();
+        let origin = r#""origin": "2018-03-26T13:30:00Z", "started": "2026-01-01T00:00:00Z""#;
+        for absurd in [
+            format!(r#"{{{origin}, "speed": 1e300}}"#),
+            format!(r#"{{{origin}, "speed": 1e999}}"#),
+            format!(r#"{{{origin}, "speed": -60}}"#),
+            format!(r#"{{{origin}, "speed": NaN}}"#),
+            format!(r#"{{{origin}, "speed": 1e-300}}"#),
+            r#"{"origin": "+262142-12-31T00:00:00Z", "speed": 60, "started": null}"#.to_owned(),
+            String::new(),
+        ] {
+            std::fs::write(&path, &absurd).unwrap();
+            tokio::time::sleep(3 * FILE_POLL).await;
+            assert_eq!(
+                (clock.now(), clock.speed()),
+                (self::origin(), 60.0),
+                "{absurd}"
+            );
+        }
+        // It was not the end of whoever watches the file.
+        let started = Some(Utc::now());
+        ReplayClock { started, ..held }.write(&path).unwrap();
+        clock
+            .sleep_until(self::origin() + TimeDelta::seconds(1))
+            .await;
+        assert!(clock.now() > self::origin());
     }
 
     #[tokio::test]
@@ -310,6 +419,7 @@ mod tests {
         let clock = Clock::from_file(path.clone()).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(clock.now(), origin());
+        assert!(clock.is_held());
         let running = ReplayClock {
             started: Some(Utc::now()),
             ..held
@@ -317,6 +427,7 @@ mod tests {
         std::fs::write(&path, serde_json::to_vec(&running).unwrap()).unwrap();
         clock.sleep_until(origin() + TimeDelta::seconds(1)).await;
         assert!(clock.now() > origin());
+        assert!(!clock.is_held());
     }
 
     #[tokio::test]

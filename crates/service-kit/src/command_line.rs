@@ -21,12 +21,14 @@ pub struct CheckArguments {
     reason = "the problems are what this option is asked for"
 )]
 pub fn check_settings<T>(loaded: Result<T, SettingsProblems>) -> ExitCode {
-    let filter = SettingsProblems::collect(|problems| problems.note(telemetry::filter()));
-    let problems: Vec<SettingsProblems> = filter.err().into_iter().chain(loaded.err()).collect();
-    for line in problems.iter().flat_map(SettingsProblems::lines) {
+    let mut problems = SettingsProblems::default();
+    problems.note(telemetry::filter());
+    let found = loaded.err().unwrap_or_default();
+    let lines = || problems.lines().iter().chain(found.lines());
+    for line in lines() {
         println!("{line}");
     }
-    if problems.is_empty() {
+    if lines().next().is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

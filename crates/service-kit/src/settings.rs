@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use calendar::{CalendarInUse, CalendarSettings};
 use domain::{InvalidSettings, SettingsSection};
 
 /// The settings file, or a variable that overrides it, cannot be used.
@@ -59,6 +60,9 @@ pub enum SettingsError {
         /// The fields.
         source: InvalidSettings,
     },
+    /// The closures of the settings came too late.
+    #[error(transparent)]
+    Calendar(#[from] CalendarInUse),
     /// A variable that must be set is not.
     #[error("the environment variable {name} is not set: {purpose}")]
     Missing {
@@ -94,12 +98,16 @@ pub struct SettingsProblems(Vec<String>);
 
 impl SettingsProblems {
     /// Loads everything that a program's start needs before the first access to network or database, and gathers what
-    /// is wrong on the way: `load` answers none only after it has noted a problem.
+    /// is wrong on the way: `load` answers none only after it has noted a problem. The calendar of the process knows the
+    /// settings' closures from here on.
     ///
     /// # Errors
     /// All problems found.
     pub fn collect<T>(load: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Self> {
         let mut problems = Self::default();
+        if let Some(settings) = problems.section() {
+            problems.note(calendar::configure(&settings));
+        }
         match load(&mut problems) {
             Some(settings) if problems.0.is_empty() => Ok(settings),
             _ => Err(problems),
@@ -152,8 +160,9 @@ fn one_line(text: &str) -> String {
 }
 
 /// All sections of the settings file. Each is read by those it concerns.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "universe",
+    "calendar",
     "ingest",
     "quality",
     "news",
@@ -233,6 +242,18 @@ pub fn load_settings<T: SettingsSection>() -> Result<T, SettingsError> {
     load_settings_from(&config_path(), variables)
 }
 
+/// Lets the calendar of this process know the closures of the settings file, if there is one: for programs that work
+/// without settings too. The others get it with [`SettingsProblems::collect`].
+///
+/// # Errors
+/// As [`load_settings`].
+pub fn configure_calendar() -> Result<(), SettingsError> {
+    if config_path().exists() {
+        calendar::configure(&load_settings::<CalendarSettings>()?)?;
+    }
+    Ok(())
+}
+
 /// As [`load_settings`], from a given file and set of variables.
 ///
 /// # Errors
@@ -289,7 +310,7 @@ pub fn load_settings_from<T: SettingsSection>(
     for name in overriding {
         place = format!("{place} with {name}");
     }
-    let settings = T::deserialize(toml::Value::Table(table))
+    let settings = T::deserialize(with_dates_as_text(toml::Value::Table(table)))
         .map_err(|error| unusable(&place, &error.to_string()))?;
     match settings.check() {
         Ok(()) => Ok(settings),
@@ -309,6 +330,23 @@ fn parse_value(text: &str) -> toml::Value {
         .ok()
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+/// Dates and times may be written with and without quotes.
+fn with_dates_as_text(value: toml::Value) -> toml::Value {
+    match value {
+        toml::Value::Datetime(time) => toml::Value::String(time.to_string()),
+        toml::Value::Array(values) => {
+            toml::Value::Array(values.into_iter().map(with_dates_as_text).collect())
+        }
+        toml::Value::Table(table) => toml::Value::Table(
+            table
+                .into_iter()
+                .map(|(name, value)| (name, with_dates_as_text(value)))
+                .collect(),
+        ),
+        other => other,
+    }
 }
 
 fn path_from(variable: &str, default: &str) -> PathBuf {
@@ -414,6 +452,39 @@ mod tests {
             &["tandem.toml: [ingest] requests_per_second = NaN"],
         );
         all_of(&lines[1], &["tandem.toml: [ingest] name = ?"]);
+    }
+
+    #[test]
+    fn closures_are_read_with_and_without_quotes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tandem.toml");
+        let load = |text: &str, variables: Vec<(String, String)>| {
+            std::fs::write(&path, text).unwrap();
+            load_settings_from::<CalendarSettings>(&path, variables.into_iter())
+        };
+        let quoted = "[calendar]\nclosures = [\"2018-03-09\"]\n\
+             early_closes = [{ date = \"2018-03-12\", close = \"13:00\" }]";
+        let plain = "[calendar]\nclosures = [2018-03-09]\n\
+             early_closes = [{ date = 2018-03-12, close = 13:00:00 }]";
+        let settings = load(quoted, Vec::new()).unwrap();
+        assert_eq!(settings.closures.len() + settings.early_closes.len(), 2);
+        assert_eq!(load(plain, Vec::new()).unwrap(), settings);
+        let variable = (
+            "TANDEM__CALENDAR__CLOSURES".to_owned(),
+            "[\"2018-03-10\"]".to_owned(),
+        );
+        let lines = load(quoted, vec![variable]).unwrap_err().lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        all_of(
+            &lines[0],
+            &[
+                "TANDEM__CALENDAR__CLOSURES",
+                "[calendar] closures = 2018-03-10",
+                "is a Saturday",
+            ],
+        );
+        let line = load("[calendar]\nclosures = [\"9 March\"]", Vec::new()).unwrap_err();
+        all_of(&line.lines()[0], &["tandem.toml", "[calendar]", "closures"]);
     }
 
     #[test]

@@ -2,12 +2,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{Action, Bar, ModelId, ModelKind, Prediction, Probabilities, Recommendation, Ticker};
+use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     StorageError,
     bars::{RawBar, read_ticker, texts},
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// What was newly written by [`store_analyses`]; the rest was there already.
@@ -32,6 +33,8 @@ pub struct StoredAnalysis {
     pub bar: Option<Bar>,
     /// When it was made, UTC, market clock.
     pub as_of: DateTime<Utc>,
+    /// Nobody could have acted on it, see [`store_late_analyses`].
+    pub late: bool,
 }
 
 /// Stores what was said of one or more bars, in one transaction. What was said first stands: a prediction of the same
@@ -46,6 +49,32 @@ pub async fn store_analyses(
     predictions: &[Prediction],
     recommendations: &[Recommendation],
 ) -> Result<StoredCounts, StorageError> {
+    store(pool, as_of, false, predictions, recommendations).await
+}
+
+/// As [`store_analyses`], of bars that the live path missed or got to when they were long closed: marked, and part of no track
+/// record.
+///
+/// # Errors
+/// As [`store_analyses`].
+pub async fn store_late_analyses(
+    pool: &PgPool,
+    as_of: DateTime<Utc>,
+    predictions: &[Prediction],
+    recommendations: &[Recommendation],
+) -> Result<StoredCounts, StorageError> {
+    store(pool, as_of, true, predictions, recommendations).await
+}
+
+async fn store(
+    pool: &PgPool,
+    as_of: DateTime<Utc>,
+    late: bool,
+    predictions: &[Prediction],
+    recommendations: &[Recommendation],
+) -> Result<StoredCounts, StorageError> {
+    // Null means in time.
+    let late = late.then_some(true);
     let error = || failed("store analyses");
     let models: HashMap<_, _> = predictions
         .iter()
@@ -74,20 +103,23 @@ pub async fn store_analyses(
     let lstm_models = models_of(ModelKind::Lstm)?;
     let transformer_models = models_of(ModelKind::Transformer)?;
 
-    let mut transaction = pool.begin().await.map_err(error())?;
-    let stored_predictions = insert_predictions(&mut *transaction, as_of, predictions)
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
+    let stored_predictions = insert_predictions(&mut *transaction, as_of, late, predictions)
+        .answered()
         .await
         .map_err(error())?;
     let stored_recommendations = insert_recommendations(
         &mut *transaction,
         as_of,
+        late,
         recommendations,
         &lstm_models,
         &transformer_models,
     )
+    .answered()
     .await
     .map_err(error())?;
-    transaction.commit().await.map_err(error())?;
+    transaction.commit().answered().await.map_err(error())?;
     Ok(StoredCounts {
         predictions: stored_predictions,
         recommendations: stored_recommendations,
@@ -97,6 +129,7 @@ pub async fn store_analyses(
 async fn insert_predictions(
     executor: impl PgExecutor<'_>,
     as_of: DateTime<Utc>,
+    late: Option<bool>,
     predictions: &[Prediction],
 ) -> Result<u64, sqlx::Error> {
     let column = |value: fn(&Probabilities) -> f32| -> Vec<f32> {
@@ -107,8 +140,8 @@ async fn insert_predictions(
     };
     let done = sqlx::query!(
         r#"
-        insert into prediction (ticker, bar_start, model_id, kind, down, neutral, up, as_of)
-        select ticker, bar_start, model_id, kind, down, neutral, up, $8
+        insert into prediction (ticker, bar_start, model_id, kind, down, neutral, up, as_of, late)
+        select ticker, bar_start, model_id, kind, down, neutral, up, $8, $9
         from unnest(
             $1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::real[], $6::real[], $7::real[]
         ) as new (ticker, bar_start, model_id, kind, down, neutral, up)
@@ -122,6 +155,7 @@ async fn insert_predictions(
         &column(|probabilities| probabilities.neutral),
         &column(|probabilities| probabilities.up),
         as_of,
+        late,
     )
     .execute(executor)
     .await?;
@@ -131,20 +165,27 @@ async fn insert_predictions(
 async fn insert_recommendations(
     executor: impl PgExecutor<'_>,
     as_of: DateTime<Utc>,
+    late: Option<bool>,
     recommendations: &[Recommendation],
     lstm_models: &[String],
     transformer_models: &[String],
 ) -> Result<u64, sqlx::Error> {
+    let decisions = column(recommendations, |row| row.decision.as_ref().map(json))?;
+    let standings = column(recommendations, |row| row.standing.as_ref().map(json))?;
     let done = sqlx::query!(
         r#"
         insert into recommendation (
-            ticker, bar_start, lstm_model_id, transformer_model_id, action, confidence, reason, abstained, as_of
+            ticker, bar_start, lstm_model_id, transformer_model_id, action, reason, abstained, decision, standing, as_of,
+            late
         )
-        select ticker, bar_start, lstm_model_id, transformer_model_id, action, confidence, reason, abstained, $9
+        select
+            ticker, bar_start, lstm_model_id, transformer_model_id, action, reason, abstained,
+            decision::jsonb, standing::jsonb, $10, $11
         from unnest(
-            $1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::real[], $7::text[], $8::bool[]
+            $1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[],
+            $9::text[]
         ) as new (
-            ticker, bar_start, lstm_model_id, transformer_model_id, action, confidence, reason, abstained
+            ticker, bar_start, lstm_model_id, transformer_model_id, action, reason, abstained, decision, standing
         )
         on conflict do nothing
         "#,
@@ -153,14 +194,31 @@ async fn insert_recommendations(
         lstm_models,
         transformer_models,
         &recommendations.iter().map(|row| row.action.to_string()).collect::<Vec<_>>(),
-        &recommendations.iter().map(|row| row.confidence).collect::<Vec<_>>(),
         &recommendations.iter().map(|row| row.reason.clone()).collect::<Vec<_>>(),
         &recommendations.iter().map(|row| row.abstained).collect::<Vec<_>>(),
+        &decisions as &[Option<String>],
+        &standings as &[Option<String>],
         as_of,
+        late,
     )
     .execute(executor)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// A value as the text of a column of JSON.
+fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn column(
+    recommendations: &[Recommendation],
+    text: fn(&Recommendation) -> Option<Result<String, sqlx::Error>>,
+) -> Result<Vec<Option<String>>, sqlx::Error> {
+    recommendations
+        .iter()
+        .map(|row| text(row).transpose())
+        .collect()
 }
 
 /// The newest analysis of each ticker, in the order given, without the tickers that have none.
@@ -206,6 +264,7 @@ async fn analyses(
 ) -> Result<Vec<StoredAnalysis>, StorageError> {
     sqlx::query_file_as!(AnalysisRow, "src/analyses.sql", tickers, before, limit)
         .fetch_all(executor)
+        .answered()
         .await
         .map_err(failed(action))?
         .into_iter()
@@ -217,10 +276,11 @@ struct AnalysisRow {
     ticker: String,
     bar_start: DateTime<Utc>,
     action: String,
-    confidence: f32,
     reason: String,
     abstained: bool,
     as_of: DateTime<Utc>,
+    decision: Option<serde_json::Value>,
+    standing: Option<serde_json::Value>,
     lstm_model_id: String,
     lstm_down: f32,
     lstm_neutral: f32,
@@ -233,7 +293,8 @@ struct AnalysisRow {
     high: Option<f64>,
     low: Option<f64>,
     close: Option<f64>,
-    volume: Option<i64>,
+    volume: Option<f64>,
+    late: bool,
 }
 
 impl AnalysisRow {
@@ -283,16 +344,27 @@ impl AnalysisRow {
             )?,
             bar,
             as_of: self.as_of,
+            late: self.late,
             recommendation: Recommendation {
                 action: read_action(action, &self.action)?,
                 bar_start: self.bar_start,
-                confidence: self.confidence,
                 reason: self.reason,
                 abstained: self.abstained,
+                decision: read_json(action, self.decision)?,
+                standing: read_json(action, self.standing)?,
                 ticker,
             },
         })
     }
+}
+
+fn read_json<T: DeserializeOwned>(
+    action: &'static str,
+    value: Option<serde_json::Value>,
+) -> Result<Option<T>, StorageError> {
+    value
+        .map(|value| T::deserialize(&value).map_err(corrupt(action, value)))
+        .transpose()
 }
 
 pub(crate) fn read_action(action: &'static str, text: &str) -> Result<Action, StorageError> {

@@ -3,10 +3,11 @@ select
     recommendation.ticker as "ticker!",
     recommendation.bar_start as "bar_start!",
     recommendation.action as "action!",
-    recommendation.confidence as "confidence!",
     recommendation.reason as "reason!",
     recommendation.abstained as "abstained!",
     recommendation.as_of as "as_of!",
+    recommendation.decision as "decision?",
+    recommendation.standing as "standing?",
     lstm.model_id as "lstm_model_id!",
     lstm.down as "lstm_down!",
     lstm.neutral as "lstm_neutral!",
@@ -19,7 +20,8 @@ select
     bar.high as "high?",
     bar.low as "low?",
     bar.close as "close?",
-    bar.volume as "volume?"
+    bar.volume as "volume?",
+    coalesce(recommendation.late, false) as "late!"
 from unnest($1::text[]) with ordinality as wanted (ticker, place)
 cross join lateral (
     select *

@@ -2,12 +2,13 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use domain::{Bar, Price, Ticker};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgExecutor, PgPool, postgres::PgTransaction};
 
 use crate::{
-    StorageError,
-    error::{corrupt, failed},
+    Channel, StorageError,
+    error::{Answered as _, corrupt, failed},
     listener,
+    transaction::{begin, commit},
 };
 
 /// Rows in one statement. Larger ones gain nothing and hold more memory.
@@ -22,8 +23,8 @@ pub struct VendorBar {
     pub bar: Bar,
     /// Vendor, lower case, such as `yahoo`.
     pub source: &'static str,
-    /// When the vendor sent it, UTC: it carries all splits up to here. For a vendor that never adjusts, the bar's
-    /// own close.
+    /// The vendor has applied all splits up to here, UTC: as a rule when it sent the bar. The open of an ex-date where
+    /// it was early, the moment before it where it was late; for a vendor that never adjusts, the bar's own close.
     pub fetched_at: DateTime<Utc>,
 }
 
@@ -38,23 +39,36 @@ pub struct UpsertCounts {
     pub unchanged: u64,
 }
 
-/// Stores bars in one transaction, and notifies the listeners of [`crate::Channel::BarCommitted`] of what changed.
-/// What a revised bar held before is kept: see [`crate::bar_revisions`].
-///
-/// Of a bar given twice, the later fetch counts, then the later place.
+/// Stores bars in one transaction, see [`write_bars`].
 ///
 /// # Errors
 /// Nothing is stored if the database is lost or refuses a row.
 pub async fn upsert_bars(pool: &PgPool, bars: &[VendorBar]) -> Result<UpsertCounts, StorageError> {
+    let mut transaction = begin(pool).await?;
+    let counts = write_bars(&mut transaction, bars).await?;
+    commit(transaction).await?;
+    Ok(counts)
+}
+
+/// Stores bars, and notifies the listeners of [`crate::Channel::BarCommitted`] of what changed. What a revised bar held
+/// before is kept: see [`crate::bar_revisions`].
+///
+/// Of a bar given twice, the later fetch counts, then the later place.
+///
+/// # Errors
+/// When the database is lost or refuses a row.
+pub async fn write_bars(
+    transaction: &mut PgTransaction<'_>,
+    bars: &[VendorBar],
+) -> Result<UpsertCounts, StorageError> {
     let error = || failed("store bars");
     let rows = newest_of_each(bars);
     let mut counts = UpsertCounts::default();
     let mut tickers = BTreeSet::new();
     let mut range: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
-
-    let mut transaction = pool.begin().await.map_err(error())?;
     for batch in rows.chunks(BATCH) {
-        let written = upsert_batch(&mut *transaction, batch)
+        let written = upsert_batch(&mut **transaction, batch)
+            .answered()
             .await
             .map_err(error())?;
         counts.inserted += written.inserted;
@@ -65,12 +79,11 @@ pub async fn upsert_bars(pool: &PgPool, bars: &[VendorBar]) -> Result<UpsertCoun
         }
     }
     if let Some((first, last)) = range {
-        listener::notify_bars_committed(&mut *transaction, tickers, first, last)
+        listener::notify_bars_committed(&mut **transaction, tickers, first, last)
+            .answered()
             .await
             .map_err(error())?;
     }
-    transaction.commit().await.map_err(error())?;
-
     counts.unchanged = bars.len() as u64 - counts.inserted - counts.revised;
     Ok(counts)
 }
@@ -98,7 +111,6 @@ struct Written {
     range: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
-#[expect(clippy::cast_possible_wrap, reason = "a bar's volume is below 2^53")]
 #[expect(clippy::cast_sign_loss, reason = "counts are not negative")]
 async fn upsert_batch(
     executor: impl PgExecutor<'_>,
@@ -115,7 +127,7 @@ async fn upsert_batch(
             select *
             from unnest(
                 $1::text[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[], $6::float8[],
-                $7::bigint[], $8::text[], $9::timestamptz[]
+                $7::float8[], $8::text[], $9::timestamptz[]
             )
             on conflict (ticker, bar_start) do update set
                 open = excluded.open,
@@ -150,7 +162,7 @@ async fn upsert_batch(
         &column(|bar| bar.high),
         &column(|bar| bar.low),
         &column(|bar| bar.close),
-        &batch.iter().map(|row| row.bar.volume as i64).collect::<Vec<_>>(),
+        &batch.iter().map(|row| row.bar.volume).collect::<Vec<_>>(),
         &batch.iter().map(|row| row.source.to_owned()).collect::<Vec<_>>(),
         &batch.iter().map(|row| row.fetched_at).collect::<Vec<_>>(),
     )
@@ -200,6 +212,7 @@ pub async fn newest_bars(
         limit,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
 
@@ -255,11 +268,100 @@ pub async fn bars_between(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
     .map(|bar| bar.check(action))
     .collect()
+}
+
+/// A bar as the vendor sent it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StoredBar {
+    /// The bar, on the share basis of `fetched_at`.
+    pub bar: Bar,
+    /// As of [`VendorBar::fetched_at`].
+    pub fetched_at: DateTime<Utc>,
+}
+
+/// Bars of one ticker with `from <= start < to`, ascending, as the vendor sent them: each on a share basis of its own.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn stored_bars(
+    executor: impl PgExecutor<'_>,
+    ticker: &Ticker,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<StoredBar>, StorageError> {
+    let action = "read stored bars";
+    let rows = sqlx::query!(
+        r#"
+        select bar_start, open, high, low, close, volume, fetched_at
+        from price_data
+        where ticker = $1 and bar_start >= $2 and bar_start < $3
+        order by bar_start
+        "#,
+        ticker.as_str(),
+        from,
+        to,
+    )
+    .fetch_all(executor)
+    .answered()
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| {
+            let bar = RawBar {
+                start: row.bar_start,
+                open: row.open,
+                high: row.high,
+                low: row.low,
+                close: row.close,
+                volume: row.volume,
+            };
+            Ok(StoredBar {
+                bar: bar.check(action)?,
+                fetched_at: row.fetched_at,
+            })
+        })
+        .collect()
+}
+
+/// Corrects up to when bars of one ticker carry all splits, by start and moment (UTC): what the vendor sent stays, and is on
+/// another share basis than was thought. Notifies the listeners of [`Channel::CorporateAction`], as adjusted prices are
+/// others with it.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn correct_share_basis(
+    transaction: &mut PgTransaction<'_>,
+    ticker: &Ticker,
+    bars: &[(DateTime<Utc>, DateTime<Utc>)],
+) -> Result<(), StorageError> {
+    let error = || failed("correct the share basis of bars");
+    let (starts, moments): (Vec<_>, Vec<_>) = bars.iter().copied().unzip();
+    sqlx::query!(
+        r#"
+        update price_data as stored
+        set fetched_at = given.fetched_at
+        from unnest($2::timestamptz[], $3::timestamptz[]) as given (bar_start, fetched_at)
+        where stored.ticker = $1 and stored.bar_start = given.bar_start
+        "#,
+        ticker.as_str(),
+        &starts,
+        &moments,
+    )
+    .execute(&mut **transaction)
+    .answered()
+    .await
+    .map_err(error())?;
+    let tickers = BTreeSet::from([ticker.to_string()]);
+    listener::notify_tickers(&mut **transaction, Channel::CorporateAction, tickers)
+        .answered()
+        .await
+        .map_err(error())
 }
 
 /// Starts of the stored bars of one ticker with `from <= start < to`, UTC, ascending.
@@ -284,6 +386,7 @@ pub async fn bar_starts_between(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed("read the starts of bars"))
 }
@@ -329,6 +432,7 @@ pub async fn last_closes(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -399,6 +503,7 @@ async fn bar_starts(
         "#,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -413,7 +518,7 @@ pub(crate) struct RawBar {
     pub(crate) high: f64,
     pub(crate) low: f64,
     pub(crate) close: f64,
-    pub(crate) volume: i64,
+    pub(crate) volume: f64,
 }
 
 impl RawBar {
@@ -425,7 +530,7 @@ impl RawBar {
             high: price(self.high)?,
             low: price(self.low)?,
             close: price(self.close)?,
-            volume: u64::try_from(self.volume).map_err(corrupt(action, self.volume))?,
+            volume: self.volume,
         })
     }
 }

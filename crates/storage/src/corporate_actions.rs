@@ -1,14 +1,19 @@
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::{CorporateAction, ShareChange, Ticker};
+use domain::{CorporateAction, DividendFactors, ShareChange, Ticker};
 use sqlx::{PgExecutor, PgPool, postgres::PgTransaction};
 
 use crate::{
     Channel, StorageError,
-    bars::read_ticker,
-    error::{corrupt, failed},
+    bars::{read_ticker, texts},
+    error::{Answered as _, corrupt, failed},
     listener,
+    transaction::{begin, commit},
 };
 
 /// The kinds of corporate action, without their figures.
@@ -93,15 +98,11 @@ pub struct StoredAction {
     pub fetched_at: DateTime<Utc>,
     /// When a person took it back, UTC; nothing for one that counts.
     pub removed_at: Option<DateTime<Utc>>,
+    /// Whether the open of its ex-date had come when it was last stored. Until then it adjusts nothing.
+    pub in_effect: bool,
 }
 
-/// Stores actions in one transaction, and notifies the listeners of [`Channel::CorporateAction`] of what changed.
-/// Adjusted prices follow with the commit, all of them at once; for an action announced for the future, when it
-/// becomes effective.
-///
-/// One that a person took back takes the new figures and stays taken back. A vendor reports either a split or a
-/// spin-off on a day: the one that it no longer reports gives way to the other. Of an action given twice, the last
-/// counts.
+/// Stores actions in one transaction, see [`write_corporate_actions`].
 ///
 /// # Errors
 /// Nothing is stored if the database is lost or refuses a row.
@@ -111,22 +112,50 @@ pub async fn upsert_corporate_actions(
     source: &str,
     fetched_at: DateTime<Utc>,
 ) -> Result<ActionCounts, StorageError> {
+    let mut transaction = begin(pool).await?;
+    let counts = write_corporate_actions(&mut transaction, actions, source, fetched_at).await?;
+    commit(transaction).await?;
+    Ok(counts)
+}
+
+/// Stores actions, and notifies the listeners of [`Channel::CorporateAction`] of what changed. Adjusted prices follow
+/// with the commit, all of them at once; for an action whose open is later than `fetched_at` (UTC, market clock), when it
+/// is stored once more after that open.
+///
+/// One that a person took back takes the new figures and stays taken back. A vendor reports either a split or a
+/// spin-off on a day: the one that it no longer reports gives way to the other. Of an action given twice, the last
+/// counts.
+///
+/// # Errors
+/// When the database is lost or refuses a row.
+pub async fn write_corporate_actions(
+    transaction: &mut PgTransaction<'_>,
+    actions: &[CorporateAction],
+    source: &str,
+    fetched_at: DateTime<Utc>,
+) -> Result<ActionCounts, StorageError> {
     let error = || failed("store corporate actions");
     let rows = last_of_each(actions);
-    let mut transaction = pool.begin().await.map_err(error())?;
-    lock(&mut transaction).await.map_err(error())?;
-    let replaced = delete_other_kind(&mut *transaction, &rows, source)
+    lock(transaction).answered().await.map_err(error())?;
+    let replaced = delete_other_kind(&mut **transaction, &rows, source)
+        .answered()
         .await
         .map_err(error())?;
-    let written = write(&mut *transaction, &rows, source, fetched_at)
+    let written = write(&mut **transaction, &rows, source, fetched_at)
+        .answered()
         .await
         .map_err(error())?;
-    confirm_dividends(&mut *transaction, &rows, source, fetched_at)
+    confirm_dividends(&mut **transaction, &rows, source, fetched_at)
+        .answered()
+        .await
+        .map_err(error())?;
+
+    let mut tickers = bring_into_effect(&mut **transaction, &rows, fetched_at)
+        .answered()
         .await
         .map_err(error())?;
 
     let mut counts = ActionCounts::default();
-    let mut tickers = BTreeSet::new();
     for (ticker, ex_date, fresh) in written {
         if fresh && !replaced.contains(&(ticker.clone(), ex_date)) {
             counts.inserted += 1;
@@ -137,12 +166,25 @@ pub async fn upsert_corporate_actions(
     }
     counts.unchanged = actions.len() as u64 - counts.inserted - counts.changed;
     if !tickers.is_empty() {
-        listener::notify_tickers(&mut *transaction, Channel::CorporateAction, tickers)
+        listener::notify_tickers(&mut **transaction, Channel::CorporateAction, tickers)
+            .answered()
             .await
             .map_err(error())?;
     }
-    transaction.commit().await.map_err(error())?;
     Ok(counts)
+}
+
+/// Lets a transaction wait until no other one stores or takes back actions, so that what it reads of them stays.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn lock_corporate_actions(
+    transaction: &mut PgTransaction<'_>,
+) -> Result<(), StorageError> {
+    lock(transaction)
+        .answered()
+        .await
+        .map_err(failed("lock the corporate actions"))
 }
 
 /// Takes an action back: prices are those without it from the commit on, and it stays so when the vendor reports it
@@ -157,6 +199,7 @@ pub async fn remove_corporate_action(
     kind: ActionKind,
 ) -> Result<bool, StorageError> {
     set_removed(pool, ticker, ex_date, kind, true)
+        .answered()
         .await
         .map_err(failed("take back a corporate action"))
 }
@@ -172,6 +215,7 @@ pub async fn restore_corporate_action(
     kind: ActionKind,
 ) -> Result<bool, StorageError> {
     set_removed(pool, ticker, ex_date, kind, false)
+        .answered()
         .await
         .map_err(failed("restore a corporate action"))
 }
@@ -184,17 +228,76 @@ pub async fn corporate_actions(
     executor: impl PgExecutor<'_>,
     ticker: &Ticker,
 ) -> Result<Vec<StoredAction>, StorageError> {
+    read_actions(executor, std::slice::from_ref(ticker), None).await
+}
+
+/// The actions of these tickers that take effect after a moment (UTC), those taken back among them, by ticker, ex-date
+/// and kind.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn actions_since(
+    executor: impl PgExecutor<'_>,
+    tickers: &[Ticker],
+    since: DateTime<Utc>,
+) -> Result<Vec<StoredAction>, StorageError> {
+    read_actions(executor, tickers, Some(since)).await
+}
+
+/// What takes the dividends out of the prices of these tickers, see [`DividendFactors`]. A ticker that has paid none is
+/// left out.
+///
+/// # Errors
+/// When the database is lost or holds a factor that no dividends make.
+pub async fn dividend_factors(
+    executor: impl PgExecutor<'_>,
+    tickers: &[Ticker],
+) -> Result<BTreeMap<Ticker, DividendFactors>, StorageError> {
+    let action = "read the factors of dividends";
+    let rows = sqlx::query!(
+        r#"
+        select ticker as "ticker!", valid_until as "valid_until!", price as "price!"
+        from dividend_factor
+        where ticker = any($1)
+        "#,
+        &texts(tickers),
+    )
+    .fetch_all(executor)
+    .answered()
+    .await
+    .map_err(failed(action))?;
+    let mut stretches: BTreeMap<String, Vec<(DateTime<Utc>, f64)>> = BTreeMap::new();
+    for row in rows {
+        let of_ticker = stretches.entry(row.ticker).or_default();
+        of_ticker.push((row.valid_until, row.price));
+    }
+    stretches
+        .into_iter()
+        .map(|(ticker, stretches)| {
+            let factors = DividendFactors::new(stretches).map_err(corrupt(action, &ticker))?;
+            Ok((read_ticker(action, &ticker)?, factors))
+        })
+        .collect()
+}
+
+async fn read_actions(
+    executor: impl PgExecutor<'_>,
+    tickers: &[Ticker],
+    since: Option<DateTime<Utc>>,
+) -> Result<Vec<StoredAction>, StorageError> {
     let action = "read corporate actions";
     let rows = sqlx::query!(
         r#"
-        select ticker, kind, ex_date, effective_at, ratio, amount, source, fetched_at, removed_at
+        select ticker, kind, ex_date, effective_at, ratio, amount, source, fetched_at, removed_at, in_effect
         from corporate_actions
-        where ticker = $1
-        order by ex_date, kind
+        where ticker = any($1) and ($2::timestamptz is null or effective_at > $2)
+        order by ticker, ex_date, kind
         "#,
-        ticker.as_str(),
+        &texts(tickers),
+        since,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -216,6 +319,7 @@ pub async fn corporate_actions(
                 source: row.source,
                 fetched_at: row.fetched_at,
                 removed_at: row.removed_at,
+                in_effect: row.in_effect,
             })
         })
         .collect()
@@ -313,8 +417,8 @@ async fn write(
     let written = sqlx::query!(
         r#"
         insert into corporate_actions as stored
-            (ticker, kind, ex_date, effective_at, ratio, amount, source, fetched_at)
-        select ticker, kind, ex_date, effective_at, ratio, amount, $7, $8
+            (ticker, kind, ex_date, effective_at, ratio, amount, source, fetched_at, in_effect)
+        select ticker, kind, ex_date, effective_at, ratio, amount, $7, $8, effective_at <= $8
         from unnest(
             $1::text[], $2::text[], $3::date[], $4::timestamptz[], $5::float8[], $6::float8[]
         ) as new (ticker, kind, ex_date, effective_at, ratio, amount)
@@ -323,7 +427,8 @@ async fn write(
             ratio = excluded.ratio,
             amount = excluded.amount,
             source = excluded.source,
-            fetched_at = excluded.fetched_at
+            fetched_at = excluded.fetched_at,
+            in_effect = excluded.in_effect
         where excluded.fetched_at >= stored.fetched_at
             and (stored.effective_at, stored.ratio, stored.amount)
                 is distinct from (excluded.effective_at, excluded.ratio, excluded.amount)
@@ -386,6 +491,38 @@ async fn confirm_dividends(
     .execute(executor)
     .await?;
     Ok(())
+}
+
+/// Tickers of the actions among these that were announced and whose open has come.
+async fn bring_into_effect(
+    executor: impl PgExecutor<'_>,
+    rows: &[&CorporateAction],
+    at: DateTime<Utc>,
+) -> Result<BTreeSet<String>, sqlx::Error> {
+    let tickers = sqlx::query_scalar!(
+        r#"
+        update corporate_actions as stored
+        set in_effect = true
+        from unnest($1::text[], $2::text[], $3::date[]) as given (ticker, kind, ex_date)
+        where (stored.ticker, stored.kind, stored.ex_date) = (given.ticker, given.kind, given.ex_date)
+            and stored.effective_at <= $4
+            and not stored.in_effect
+        returning stored.ticker
+        "#,
+        &rows
+            .iter()
+            .map(|row| row.ticker.to_string())
+            .collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| ActionKind::of(row.change).name().to_owned())
+            .collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.ex_date).collect::<Vec<_>>(),
+        at,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(tickers.into_iter().collect())
 }
 
 async fn set_removed(

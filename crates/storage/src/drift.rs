@@ -4,7 +4,7 @@ use sqlx::PgExecutor;
 
 use crate::{
     StorageError,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// How a model is doing, after hysteresis.
@@ -74,6 +74,7 @@ pub async fn store_drift_report(
         report.report,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("store a drift report"))?;
     Ok(done.rows_affected() > 0)
@@ -103,6 +104,7 @@ pub async fn recent_drift_reports(
         i64::from(limit),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -161,6 +163,8 @@ pub struct DriftEpisode {
     pub ended_at: Option<DateTime<Utc>>,
     /// What was done about it and when, UTC, market clock.
     pub action: Option<(EpisodeAction, DateTime<Utc>)>,
+    /// When a night had carried out the training that was asked for, UTC, market clock.
+    pub retrained_at: Option<DateTime<Utc>>,
 }
 
 /// Begins an episode of a kind unless one lasts, and gives its number; `None` when one lasts already. `at` in market
@@ -186,6 +190,7 @@ pub async fn begin_drift_episode(
         at,
     )
     .fetch_optional(executor)
+    .answered()
     .await
     .map_err(failed("begin an episode of drift"))
 }
@@ -207,9 +212,68 @@ pub async fn claim_episode_action(
         at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("act on an episode of drift"))?;
     Ok(done.rows_affected() > 0)
+}
+
+/// The kinds whose training the drift monitor has asked for by `until` and no night has carried out, with the time of the
+/// request; both UTC, market clock.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn retraining_requests(
+    executor: impl PgExecutor<'_>,
+    until: DateTime<Utc>,
+) -> Result<Vec<(ModelKind, DateTime<Utc>)>, StorageError> {
+    let action = "read which trainings were asked for";
+    let rows = sqlx::query!(
+        r#"
+        select kind, acted_at as "acted_at!"
+        from drift_episode
+        where action = 'retraining_requested' and retrained_at is null and acted_at <= $1
+        order by acted_at
+        "#,
+        until,
+    )
+    .fetch_all(executor)
+    .answered()
+    .await
+    .map_err(failed(action))?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                row.kind.parse().map_err(corrupt(action, &row.kind))?,
+                row.acted_at,
+            ))
+        })
+        .collect()
+}
+
+/// Notes at `at` that a night has trained and validated what was asked for by `until`; both UTC, market clock.
+///
+/// # Errors
+/// When the database is lost.
+pub async fn carry_out_retraining(
+    executor: impl PgExecutor<'_>,
+    until: DateTime<Utc>,
+    at: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        r#"
+        update drift_episode
+        set retrained_at = $2
+        where action = 'retraining_requested' and retrained_at is null and acted_at <= $1
+        "#,
+        until,
+        at,
+    )
+    .execute(executor)
+    .answered()
+    .await
+    .map_err(failed("note that a training was carried out"))?;
+    Ok(())
 }
 
 /// Ends the episode of a kind, if one lasts. `at` in market time, UTC.
@@ -227,6 +291,7 @@ pub async fn end_drift_episode(
         at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("end an episode of drift"))?;
     Ok(())
@@ -243,7 +308,7 @@ pub async fn newest_drift_episode(
     let action = "read the episodes of drift";
     let row = sqlx::query!(
         r#"
-        select drift_episode_id, kind, model_id, began_at, ended_at, action, acted_at
+        select drift_episode_id, kind, model_id, began_at, ended_at, action, acted_at, retrained_at
         from drift_episode
         where kind = $1
         order by drift_episode_id desc
@@ -252,6 +317,7 @@ pub async fn newest_drift_episode(
         kind.name(),
     )
     .fetch_optional(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     let Some(row) = row else {
@@ -276,6 +342,7 @@ pub async fn newest_drift_episode(
         began_at: row.began_at,
         ended_at: row.ended_at,
         action: acted,
+        retrained_at: row.retrained_at,
     }))
 }
 

@@ -6,7 +6,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     StorageError,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
     listener,
 };
 
@@ -39,26 +39,30 @@ pub async fn store_observations(
     source: &'static str,
 ) -> Result<ObservationCounts, StorageError> {
     let error = || failed("store economic observations");
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     // Two writers take turns, so that each sees the vintages of the other. The number is arbitrary and only has to be
     // the same.
     sqlx::query!(r#"select pg_advisory_xact_lock(7265018255) as "locked!: ()""#)
         .fetch_one(&mut *transaction)
+        .answered()
         .await
         .map_err(error())?;
     let mut known = known_vintages(&mut *transaction, observations)
+        .answered()
         .await
         .map_err(error())?;
     let (fresh, counts) = new_vintages(observations, &mut known);
     if !fresh.is_empty() {
         insert(&mut *transaction, &fresh, source)
+            .answered()
             .await
             .map_err(error())?;
         listener::notify_macro_released(&mut *transaction)
+            .answered()
             .await
             .map_err(error())?;
     }
-    transaction.commit().await.map_err(error())?;
+    transaction.commit().answered().await.map_err(error())?;
     Ok(counts)
 }
 
@@ -175,6 +179,7 @@ pub async fn macro_observations(
         available_to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -210,6 +215,7 @@ pub async fn latest_observations(
         as_of,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -246,6 +252,7 @@ pub async fn recent_observations(
         i64::from(periods),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()

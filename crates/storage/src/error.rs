@@ -1,4 +1,16 @@
-use std::time::Duration;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Timeout, timeout};
+
+use crate::pool::STATEMENT_TIMEOUT;
+
+/// The server gives up a statement first and says so; what has said nothing by then never will.
+const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(5));
 
 /// Why something could not be read from or written to the database.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +84,14 @@ pub enum StorageError {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// The server cannot do it at the moment: it ran out of something, takes no writes, or broke the statement off.
+    #[error("failed to {action}: the database cannot do it now")]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// A rule of the schema is broken.
     #[error("failed to {action}: it breaks the rule {constraint}")]
     Constraint {
@@ -119,7 +139,11 @@ impl StorageError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Connection { .. } | Self::Conflict { .. }
+            Self::Unreachable { .. }
+                | Self::Connection { .. }
+                | Self::Conflict { .. }
+                | Self::DiskFull { .. }
+                | Self::Unavailable { .. }
         )
     }
 }
@@ -134,9 +158,13 @@ pub(crate) fn failed(action: &'static str) -> impl Fn(sqlx::Error) -> StorageErr
             return StorageError::Query { action, source };
         };
         match error.code().as_deref() {
-            // serialization_failure, deadlock_detected, lock_not_available
-            Some("40001" | "40P01" | "55P03") => StorageError::Conflict { action, source },
+            // transaction_rollback, serialization_failure, statement_completion_unknown, deadlock_detected, object_in_use,
+            // lock_not_available
+            Some("40000" | "40001" | "40003" | "40P01" | "55006" | "55P03") => {
+                StorageError::Conflict { action, source }
+            }
             Some("53100") => StorageError::DiskFull { action, source },
+            Some(code) if is_temporary(code) => StorageError::Unavailable { action, source },
             // Class 23, integrity constraint violation.
             Some(code) if code.starts_with("23") => StorageError::Constraint {
                 action,
@@ -146,6 +174,50 @@ pub(crate) fn failed(action: &'static str) -> impl Fn(sqlx::Error) -> StorageErr
             _ => StorageError::Query { action, source },
         }
     }
+}
+
+/// Whether the server itself is in trouble, and not what was asked of it.
+fn is_temporary(code: &str) -> bool {
+    // Class 53, insufficient resources; class 57, operator intervention, query_canceled among them; class 58, system
+    // error; class 72, snapshot failure.
+    ["53", "57", "58", "72"].iter().any(|class| code.starts_with(class))
+        // read_only_sql_transaction: a standby, or a primary whose disk is full; then what follows from a transaction that
+        // was ended: in_failed_sql_transaction, transaction_timeout.
+        || matches!(code, "25006" | "25P02" | "25P04")
+}
+
+/// Bounds the wait for an answer, for every statement: a connection that fell silent never brings one.
+pub(crate) trait Answered: Future + Sized {
+    /// The answer, or that the connection is lost.
+    fn answered(self) -> Answer<Self> {
+        Answer(Box::pin(timeout(ANSWER_TIMEOUT, self)))
+    }
+}
+
+impl<F: Future> Answered for F {}
+
+/// What [`Answered::answered`] waits for.
+pub(crate) struct Answer<F>(Pin<Box<Timeout<F>>>);
+
+impl<T, F> Future for Answer<F>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    type Output = Result<T, sqlx::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context).map(|answer| {
+            answer.unwrap_or_else(|_elapsed| {
+                let seconds = ANSWER_TIMEOUT.as_secs();
+                Err(silent(format!("no answer within {seconds} s")))
+            })
+        })
+    }
+}
+
+/// A connection that fell silent.
+pub(crate) fn silent(text: String) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 /// A value read from the database that the domain refuses.
@@ -170,10 +242,50 @@ pub(crate) fn is_lost_connection(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        // Class 08, connection exception; class 57P, operator intervention; too_many_connections.
+        // Class 08, connection exception; class 57P, operator intervention; too_many_connections; the server ended the
+        // session: idle_in_transaction_session_timeout.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("57P") || code == "53300"
+            code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "53300" | "25P03")
         }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+
+    /// What a statement of ours fails with when the server says this.
+    async fn failure(pool: &PgPool, code: &str) -> StorageError {
+        let statement =
+            format!("do $$ begin raise exception 'for a test' using errcode = '{code}'; end $$");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(pool)
+            .await
+            .map_err(failed("try"))
+            .unwrap_err()
+    }
+
+    #[sqlx::test]
+    async fn what_passes_by_itself_is_tried_again_and_what_is_wrong_is_not(pool: PgPool) {
+        let temporary = [
+            "08000", "08003", "08006", "08P01", "25006", "25P02", "25P03", "25P04", "40000",
+            "40001", "40003", "40P01", "53000", "53100", "53200", "53300", "53400", "55006",
+            "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "58000",
+            "58030", "72000",
+        ];
+        for code in temporary {
+            let error = failure(&pool, code).await;
+            assert!(error.is_retryable(), "{code}: {error:?}");
+        }
+        let permanent = [
+            "22003", "23505", "23514", "28000", "42501", "42P01", "XX001",
+        ];
+        for code in permanent {
+            let error = failure(&pool, code).await;
+            assert!(!error.is_retryable(), "{code}: {error:?}");
+        }
     }
 }

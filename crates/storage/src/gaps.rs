@@ -5,7 +5,7 @@ use sqlx::PgExecutor;
 use crate::{
     StorageError,
     bars::read_ticker,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// Bars of a ticker that are missing: those with `start <= bar start < end`.
@@ -155,6 +155,7 @@ pub async fn record_gaps(
         detected_at,
     )
     .fetch_one(executor)
+    .answered()
     .await
     .map_err(failed("record gaps"))?;
     Ok(u64::try_from(opened).unwrap_or_default())
@@ -177,6 +178,7 @@ pub async fn open_gaps(executor: impl PgExecutor<'_>) -> Result<Vec<Gap>, Storag
         "#,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -209,6 +211,7 @@ pub async fn gaps_between(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -236,6 +239,7 @@ pub async fn count_gap_attempt(
         attempted_at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("count an attempt on a gap"))?;
     Ok(())
@@ -263,6 +267,7 @@ pub async fn close_gap(
         outcome.name(),
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("close a gap"))?;
     Ok(())

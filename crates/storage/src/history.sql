@@ -10,7 +10,7 @@ with rollup as (
         rollup.high / coalesce(split_factor.price, 1) as high,
         rollup.low / coalesce(split_factor.price, 1) as low,
         rollup.close / coalesce(split_factor.price, 1) as close,
-        round(rollup.volume * coalesce(split_factor.shares, 1))::bigint as volume
+        rollup.volume * coalesce(split_factor.shares, 1) as volume
     from price_rollup(
         $1, $2, coalesce($3, '-infinity'::timestamptz), coalesce($4, 'infinity'::timestamptz), $5
     ) as rollup
@@ -31,7 +31,8 @@ wanted as (
         max(last_start) as last,
         max(high) as high,
         min(low) as low,
-        sum(volume)::bigint as volume
+        -- In order, so that sums of fractions do not depend on the way in which the rows were found.
+        sum(volume order by first_start) as volume
     from rollup
     group by 1
 ),

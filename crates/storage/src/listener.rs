@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use domain::{Price, Ticker};
 use serde::{Deserialize, Serialize};
 use sqlx::{
@@ -9,7 +9,10 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::{StorageError, error::failed};
+use crate::{
+    StorageError,
+    error::{Answered as _, failed, silent},
+};
 
 /// PostgreSQL refuses payloads of 8000 bytes and more.
 const LONGEST_PAYLOAD: usize = 7_999;
@@ -18,6 +21,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Connecting and subscribing take milliseconds.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What can be listened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +37,8 @@ pub enum Channel {
     NewsScored,
     /// Economic observations were stored.
     MacroReleased,
+    /// What came of predictions was stored.
+    OutcomesStored,
 }
 
 impl Channel {
@@ -43,6 +50,7 @@ impl Channel {
             Self::CorporateAction => "corporate_action",
             Self::NewsScored => "news_scored",
             Self::MacroReleased => "macro_released",
+            Self::OutcomesStored => "outcomes_stored",
         }
     }
 }
@@ -84,6 +92,8 @@ pub enum Notice {
     },
     /// Economic observations were stored, and can be read now.
     MacroReleased,
+    /// What came of predictions was stored, and can be read now.
+    OutcomesStored,
     /// The connection was lost and is back. What happened in between was not heard: read again.
     Reconnected,
 }
@@ -118,25 +128,24 @@ impl Listener {
     /// # Errors
     /// When the database cannot be reached now.
     pub async fn connect(pool: &PgPool, channels: &[Channel]) -> Result<Self, StorageError> {
-        let own_pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(PING_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(pool.connect_options().as_ref().clone());
-        let mut listener = Self {
-            pool: own_pool,
-            channels: channels.to_vec(),
-            connection: None,
-            last_heard: Instant::now(),
-            pause: FIRST_PAUSE,
-            next_attempt: Instant::now(),
-        };
+        let mut listener = Self::new(pool, channels);
         listener
             .listen()
             .await
             .map_err(failed("listen for notifications"))?;
         Ok(listener)
+    }
+
+    /// A listener that connects when it is first asked, and says [`Notice::Reconnected`] then.
+    pub fn new(pool: &PgPool, channels: &[Channel]) -> Self {
+        Self {
+            pool: pool.clone(),
+            channels: channels.to_vec(),
+            connection: None,
+            last_heard: Instant::now(),
+            pause: FIRST_PAUSE,
+            next_attempt: Instant::now(),
+        }
     }
 
     /// Waits for the next notice. Never fails: while the database is away it keeps trying, and says
@@ -167,10 +176,24 @@ impl Listener {
     }
 
     async fn listen(&mut self) -> Result<(), sqlx::Error> {
-        let mut connection = PgListener::connect_with(&self.pool).await?;
-        connection
-            .listen_all(self.channels.iter().map(|channel| channel.name()))
-            .await?;
+        // A pool for this connection alone: one that fell silent says good-bye in the background, maybe without end, and
+        // keeps its place in its pool meanwhile.
+        let own_pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(LISTEN_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.pool.connect_options().as_ref().clone());
+        let subscribe = async {
+            let mut connection = PgListener::connect_with(&own_pool).await?;
+            connection
+                .listen_all(self.channels.iter().map(|channel| channel.name()))
+                .await?;
+            Ok(connection)
+        };
+        let mut connection = timeout(LISTEN_TIMEOUT, subscribe)
+            .await
+            .unwrap_or_else(|_elapsed| Err(silent("no answer from the database".to_owned())))?;
         connection.eager_reconnect(false);
         self.connection = Some(connection);
         self.last_heard = Instant::now();
@@ -234,17 +257,40 @@ fn read(notification: &PgNotification) -> Option<Notice> {
         tickers().map(|tickers| Notice::NewsScored { tickers })
     } else if channel == Channel::MacroReleased.name() {
         Ok(Notice::MacroReleased)
+    } else if channel == Channel::OutcomesStored.name() {
+        Ok(Notice::OutcomesStored)
     } else {
         serde_json::from_str(payload).map(Notice::FormingPrices)
     };
-    notice
+    let notice = notice
         .inspect_err(|error| {
             tracing::warn!(
                 channel,
                 "ignored a notification that is none of ours: {error}"
             );
         })
-        .ok()
+        .ok()?;
+    if !has_plausible_times(&notice) {
+        tracing::warn!(channel, "ignored a notification of another age");
+        return None;
+    }
+    Some(notice)
+}
+
+/// Whoever may connect may notify: no reader has to reckon with times that overflow when a minute is added.
+fn has_plausible_times(notice: &Notice) -> bool {
+    let plausible = |time: &DateTime<Utc>| (1900..2200).contains(&time.year());
+    match notice {
+        Notice::BarsCommitted { first, last, .. } => {
+            plausible(first) && plausible(last) && first <= last
+        }
+        Notice::FormingPrices(prices) => prices.iter().all(|price| plausible(&price.time)),
+        Notice::CorporateActions { .. }
+        | Notice::NewsScored { .. }
+        | Notice::MacroReleased
+        | Notice::OutcomesStored
+        | Notice::Reconnected => true,
+    }
 }
 
 /// Sends forming prices to all listeners. They are not stored.
@@ -263,6 +309,7 @@ pub async fn notify_forming_prices(
         &payloads(prices),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed("notify of forming prices"))?;
     Ok(())
@@ -328,6 +375,12 @@ pub(crate) async fn notify_macro_released(
     executor: impl PgExecutor<'_>,
 ) -> Result<(), sqlx::Error> {
     notify(executor, Channel::MacroReleased, "").await
+}
+
+pub(crate) async fn notify_outcomes_stored(
+    executor: impl PgExecutor<'_>,
+) -> Result<(), sqlx::Error> {
+    notify(executor, Channel::OutcomesStored, "").await
 }
 
 async fn notify(

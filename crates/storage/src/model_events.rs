@@ -4,7 +4,7 @@ use sqlx::PgExecutor;
 
 use crate::{
     StorageError,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// What can happen to a model.
@@ -81,6 +81,7 @@ pub async fn record_model_event(
         event.reason,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("record a model event"))?;
     Ok(())
@@ -106,6 +107,7 @@ pub async fn recent_model_events(
         i64::from(limit),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -133,6 +135,7 @@ pub async fn model_events_of(
         model_id.as_str(),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -166,6 +169,7 @@ pub async fn last_model_event(
         until,
     )
     .fetch_optional(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .map(|row| row.check(action))

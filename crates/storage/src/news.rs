@@ -7,7 +7,7 @@ use sqlx::{PgExecutor, PgPool};
 use crate::{
     Channel, StorageError,
     bars::{read_ticker, texts},
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
     listener,
 };
 
@@ -104,17 +104,20 @@ pub async fn store_articles(
     first_seen_at: DateTime<Utc>,
 ) -> Result<ArticleCounts, StorageError> {
     let error = || failed("store news");
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     let mut fresh = insert_articles(&mut *transaction, stories, first_seen_at)
+        .answered()
         .await
         .map_err(error())?;
     let mut sightings = insert_sightings(&mut *transaction, stories, first_seen_at)
+        .answered()
         .await
         .map_err(error())?;
     let mut filings = insert_filings(&mut *transaction, stories, first_seen_at)
+        .answered()
         .await
         .map_err(error())?;
-    transaction.commit().await.map_err(error())?;
+    transaction.commit().answered().await.map_err(error())?;
 
     let mut counts = ArticleCounts::default();
     for Story { key, article } in stories {
@@ -300,6 +303,7 @@ pub async fn unscored_articles(
         limit,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed("read the stories without sentiment"))
 }
@@ -318,7 +322,7 @@ pub async fn store_sentiments(
     let part = |value: fn(Sentiment) -> f32| -> Vec<f32> {
         sentiments.iter().map(|row| value(row.sentiment)).collect()
     };
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     let scored = sqlx::query_scalar!(
         r#"
         insert into news_sentiment (article_id, model, negative, neutral, positive, scored_at)
@@ -346,6 +350,7 @@ pub async fn store_sentiments(
             .collect::<Vec<_>>(),
     )
     .fetch_all(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     if scored.is_empty() {
@@ -366,6 +371,7 @@ pub async fn store_sentiments(
         &scored,
     )
     .execute(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     let tickers = sqlx::query_scalar!(
@@ -373,6 +379,7 @@ pub async fn store_sentiments(
         &scored,
     )
     .fetch_all(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     listener::notify_tickers(
@@ -380,9 +387,10 @@ pub async fn store_sentiments(
         Channel::NewsScored,
         BTreeSet::from_iter(tickers),
     )
+    .answered()
     .await
     .map_err(error())?;
-    transaction.commit().await.map_err(error())?;
+    transaction.commit().answered().await.map_err(error())?;
     Ok(scored.len() as u64)
 }
 
@@ -443,6 +451,7 @@ pub async fn news_page(
         i64::from(limit),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -519,6 +528,7 @@ pub async fn news_events(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()

@@ -1,14 +1,13 @@
 use chrono::{DateTime, Utc};
-use domain::{
-    Action, Class, ModelId, ModelKind, Prediction, Probabilities, Recommendation, Ticker,
-};
+use domain::{Class, ModelId, ModelKind, Prediction, Probabilities, ResolvedSignal, Ticker};
 use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     StorageError,
     analyses::read_action,
     bars::read_ticker,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
+    listener::notify_outcomes_stored,
     validation::read_class,
 };
 
@@ -35,17 +34,6 @@ pub struct Outcome {
 pub struct ResolvedPrediction {
     /// What was said.
     pub prediction: Prediction,
-    /// When, UTC, market clock.
-    pub as_of: DateTime<Utc>,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// A recommendation, and what came of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResolvedRecommendation {
-    /// What was recommended.
-    pub recommendation: Recommendation,
     /// When, UTC, market clock.
     pub as_of: DateTime<Utc>,
     /// What came of it.
@@ -88,7 +76,7 @@ pub struct RecordBin {
 }
 
 /// The bars with `from <= bar_start < to` (UTC) that a model predicted from and of which no outcome is stored under
-/// these settings of the barriers, by ticker and time.
+/// these settings of the barriers, by ticker and time. What was said late has no need of one.
 ///
 /// # Errors
 /// When the database is lost.
@@ -105,6 +93,7 @@ pub async fn unresolved_predictions(
         from prediction
         where bar_start >= $2
             and bar_start < $3
+            and late is not true
             and not exists (
                 select from outcome
                 where outcome.ticker = prediction.ticker
@@ -118,6 +107,7 @@ pub async fn unresolved_predictions(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -125,8 +115,8 @@ pub async fn unresolved_predictions(
         .collect()
 }
 
-/// Stores outcomes under these settings of the barriers, and returns how many are new. What is stored already stands,
-/// whatever later data say.
+/// Stores outcomes under these settings of the barriers, and returns how many are new, of which listeners of
+/// [`crate::Channel::OutcomesStored`] are told. What is stored already stands, whatever later data say.
 ///
 /// `resolved_at` in market time, UTC: when the bars were looked at.
 ///
@@ -140,7 +130,7 @@ pub async fn store_outcomes(
 ) -> Result<u64, StorageError> {
     let error = || failed("store outcomes");
     let mut stored = 0;
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     for batch in outcomes.chunks(BATCH) {
         stored += sqlx::query!(
             r#"
@@ -159,16 +149,23 @@ pub async fn store_outcomes(
             resolved_at,
         )
         .execute(&mut *transaction)
+        .answered()
         .await
         .map_err(error())?
         .rows_affected();
     }
-    transaction.commit().await.map_err(error())?;
+    if stored > 0 {
+        notify_outcomes_stored(&mut *transaction)
+            .answered()
+            .await
+            .map_err(error())?;
+    }
+    transaction.commit().answered().await.map_err(error())?;
     Ok(stored)
 }
 
 /// Predictions from bars with `from <= bar_start < to` (UTC) whose outcome is stored, by time, ticker and model; of one
-/// model or of all. What was said only when the touch was known does not count.
+/// model or of all. What was said late, or only when the touch was known, does not count.
 ///
 /// # Errors
 /// When the database is lost.
@@ -191,6 +188,7 @@ pub async fn resolved_predictions(
             and ($1::text is null or model_id = $1)
             and label_settings = $2
             and as_of < first_touch + interval '1 minute'
+            and late is not true
         order by bar_start, ticker, model_id
         "#,
         model_id.map(ModelId::as_str),
@@ -199,6 +197,7 @@ pub async fn resolved_predictions(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -229,59 +228,63 @@ pub async fn resolved_predictions(
 }
 
 /// Recommendations to buy or sell from bars with `from <= bar_start < to` (UTC) whose outcome is stored, by time and
-/// ticker. What was said only when the touch was known does not count.
+/// ticker; of a pair of models, LSTM first, those whose decision is stored, or else all. What was said only when the touch
+/// was known does not count.
 ///
 /// # Errors
 /// When the database is lost.
-pub async fn resolved_recommendations(
+pub async fn resolved_signals(
     executor: impl PgExecutor<'_>,
+    models: Option<[&ModelId; 2]>,
     label_settings: &str,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Result<Vec<ResolvedRecommendation>, StorageError> {
+) -> Result<Vec<ResolvedSignal>, StorageError> {
     let action = "read what came of recommendations";
+    let [lstm, transformer] = match models {
+        Some(models) => models.map(|model| Some(model.as_str())),
+        None => [None; 2],
+    };
     let rows = sqlx::query!(
         r#"
-        select
-            ticker, bar_start, action, confidence, reason, abstained, as_of, label, gross_return, first_touch
+        select ticker, bar_start, action, label, gross_return, first_touch
         from recommendation
         join outcome using (ticker, bar_start)
         where bar_start >= $2
             and bar_start < $3
-            and action in ('buy', 'sell')
+            and action <> 'hold'
             and label_settings = $1
             and as_of < first_touch + interval '1 minute'
+            and late is not true
+            and ($4::text is null or (lstm_model_id = $4 and transformer_model_id = $5 and decision is not null))
         order by bar_start, ticker
         "#,
         label_settings,
         from,
         to,
+        lstm,
+        transformer,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
-        .map(|row| {
-            let ticker = read_ticker(action, &row.ticker)?;
-            let advice: Action = read_action(action, &row.action)?;
-            Ok(ResolvedRecommendation {
-                recommendation: Recommendation {
-                    ticker: ticker.clone(),
+        .filter_map(|row| {
+            let check = || -> Result<_, StorageError> {
+                let Some(direction) = read_action(action, &row.action)?.direction() else {
+                    return Ok(None);
+                };
+                Ok(Some(ResolvedSignal {
+                    ticker: read_ticker(action, &row.ticker)?,
                     bar_start: row.bar_start,
-                    action: advice,
-                    confidence: row.confidence,
-                    reason: row.reason,
-                    abstained: row.abstained,
-                },
-                as_of: row.as_of,
-                outcome: Outcome {
-                    ticker,
-                    bar_start: row.bar_start,
+                    direction,
                     label: read_class(action, &row.label)?,
                     gross_return: row.gross_return,
                     first_touch: row.first_touch,
-                },
-            })
+                }))
+            };
+            check().transpose()
         })
         .collect()
 }
@@ -320,6 +323,7 @@ pub async fn track_record(
                 and bar_start < $3
                 and label_settings = $1
                 and as_of < first_touch + interval '1 minute'
+                and late is not true
         ),
         scored as (
             select
@@ -349,6 +353,7 @@ pub async fn track_record(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     let count = |value: i64| u64::try_from(value).map_err(corrupt(action, value));
@@ -393,6 +398,7 @@ pub async fn models_of_predictions(
         "#,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     names

@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, PgExecutor, PgPool};
 use crate::{
     StorageError,
     bars::read_ticker,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// Key of the advisory lock of the night. The number is arbitrary and only has to be the same everywhere.
@@ -165,10 +165,11 @@ impl NightLock {
     pub async fn take(pool: &PgPool) -> Result<Option<Self>, StorageError> {
         let error = || failed("take the lock of the night");
         // A connection of its own: the lock lives as long as it does.
-        let mut connection = pool.acquire().await.map_err(error())?.detach();
+        let mut connection = pool.acquire().answered().await.map_err(error())?.detach();
         let taken =
             sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, NIGHT_LOCK)
                 .fetch_one(&mut connection)
+                .answered()
                 .await
                 .map_err(error())?;
         Ok(taken.then_some(Self { connection }))
@@ -181,6 +182,7 @@ impl NightLock {
     pub async fn check(&mut self) -> Result<(), StorageError> {
         self.connection
             .ping()
+            .answered()
             .await
             .map_err(failed("keep the lock of the night"))
     }
@@ -196,9 +198,10 @@ impl NightLock {
             NIGHT_LOCK
         )
         .fetch_one(&mut self.connection)
+        .answered()
         .await
         .map_err(error())?;
-        self.connection.close().await.map_err(error())
+        self.connection.close().answered().await.map_err(error())
     }
 }
 
@@ -221,9 +224,10 @@ pub async fn begin_run(
     let error = || failed(action);
     // Process numbers are positive and far smaller.
     let pid = i32::try_from(worker.pid).unwrap_or(i32::MAX);
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     sqlx::query!("update pipeline_run set state = 'PENDING' where state = 'RUNNING'")
         .execute(&mut *transaction)
+        .answered()
         .await
         .map_err(error())?;
     sqlx::query!(
@@ -234,6 +238,7 @@ pub async fn begin_run(
         "#,
     )
     .execute(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     let newest = sqlx::query!(
@@ -247,6 +252,7 @@ pub async fn begin_run(
         night,
     )
     .fetch_optional(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     let unfinished = newest
@@ -261,6 +267,7 @@ pub async fn begin_run(
                 pid,
             )
             .execute(&mut *transaction)
+            .answered()
             .await
             .map_err(error())?;
             run_id
@@ -277,6 +284,7 @@ pub async fn begin_run(
             pid,
         )
         .fetch_one(&mut *transaction)
+        .answered()
         .await
         .map_err(error())?,
     };
@@ -295,6 +303,7 @@ pub async fn begin_run(
             .collect::<Vec<_>>(),
     )
     .execute(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     let run = runs(&mut *transaction, action, Some(night), 1)
@@ -304,7 +313,7 @@ pub async fn begin_run(
             action,
             source: sqlx::Error::RowNotFound,
         })?;
-    transaction.commit().await.map_err(error())?;
+    transaction.commit().answered().await.map_err(error())?;
     Ok(run)
 }
 
@@ -320,12 +329,13 @@ pub async fn reopen_run(
     steps: &[&str],
 ) -> Result<(), StorageError> {
     let error = || failed("reopen a nightly run");
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     sqlx::query!(
         "update pipeline_run set state = 'PENDING', ended_at = null where pipeline_run_id = $1",
         run_id,
     )
     .execute(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     let steps: Vec<String> = steps.iter().map(|step| (*step).to_owned()).collect();
@@ -335,6 +345,7 @@ pub async fn reopen_run(
         &steps,
     )
     .execute(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
     sqlx::query!(
@@ -343,9 +354,10 @@ pub async fn reopen_run(
         &steps,
     )
     .execute(&mut *transaction)
+    .answered()
     .await
     .map_err(error())?;
-    transaction.commit().await.map_err(error())
+    transaction.commit().answered().await.map_err(error())
 }
 
 /// Writes down that a step begins, and counts the attempt. `at` in market time, UTC.
@@ -375,6 +387,7 @@ pub async fn start_step(
         at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("start a step of the night"))?;
     Ok(())
@@ -408,6 +421,7 @@ pub async fn finish_step(
         next_attempt_at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("finish a step of the night"))?;
     Ok(())
@@ -430,6 +444,7 @@ pub async fn finish_run(
         state.is_over().then_some(at),
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("finish a nightly run"))?;
     Ok(())
@@ -476,9 +491,54 @@ pub async fn record_step_ticker(
         at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("record how a ticker fares in a step of the night"))?;
     Ok(())
+}
+
+/// Which of these tickers a step of a run works on: those that have not failed in an earlier step. The others are FAILED
+/// in this one too, for the earlier reason: wrong or missing prices teach nothing. `at` in market time, UTC.
+///
+/// # Errors
+/// When the database is lost or the run does not exist.
+pub async fn step_tickers(
+    pool: &PgPool,
+    run_id: i64,
+    step: &str,
+    tickers: &[Ticker],
+    at: DateTime<Utc>,
+) -> Result<Vec<Ticker>, StorageError> {
+    let rows = sqlx::query!(
+        r#"
+        select distinct on (ticker) ticker, step, message
+        from pipeline_step
+        where pipeline_run_id = $1
+            and ticker <> ''
+            and state = 'FAILED'
+            and place < (select place from pipeline_step where pipeline_run_id = $1 and step = $2 and ticker = '')
+        order by ticker, place
+        "#,
+        run_id,
+        step,
+    )
+    .fetch_all(pool)
+    .answered()
+    .await
+    .map_err(failed("read which tickers failed in earlier steps of the night"))?;
+    let mut sound = Vec::new();
+    for ticker in tickers {
+        match rows.iter().find(|row| row.ticker == ticker.as_str()) {
+            None => sound.push(ticker.clone()),
+            Some(row) => {
+                let message = format!("it failed in {}: {}", row.step, row.message);
+                let state = PipelineState::Failed;
+                record_step_ticker(pool, run_id, step, ticker, state, &message, at).await?;
+                tracing::warn!(instrument.symbol = %ticker, "{ticker} stays out of this step: {message}");
+            }
+        }
+    }
+    Ok(sound)
 }
 
 /// The newest `limit` runs with their steps, the newest first.
@@ -559,6 +619,7 @@ async fn runs(
         NIGHT_LOCK,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     let mut runs: Vec<PipelineRun> = Vec::new();

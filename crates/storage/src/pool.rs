@@ -9,7 +9,11 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{StorageError, error::failed, error::is_lost_connection, timescale};
+use crate::{
+    StorageError,
+    error::{failed, is_lost_connection, silent},
+    timescale,
+};
 
 /// The migrations of this version, for [`migrate`] and for tests.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -20,6 +24,29 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a query waits for a free connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection of the pool that does not answer a ping within this time is replaced: it takes microseconds.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a statement may run before the server breaks it off. What takes longer lifts it, see [`lift_timeouts`].
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What the server does for each session, so that a client that is gone without a word, its machine or the network between
+/// lost, holds neither locks nor its place for long. Whoever comes after it works again within a minute.
+const SESSION_TIMEOUTS: [(&str, &str); 7] = [
+    // A transaction of ours never waits for anything but the database.
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("lock_timeout", "10s"),
+    // Probes after 15 s of silence; 15 s later the session ends. Unix sockets need none of these.
+    ("tcp_keepalives_idle", "15"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    // The same while an answer is under way.
+    ("tcp_user_timeout", "30s"),
+    ("statement_timeout", "25s"),
+];
+
+/// For work that takes as long as it takes.
+const NO_TIMEOUTS: [(&str, &str); 2] = [("statement_timeout", "0"), ("lock_timeout", "0")];
 
 /// How to reach the database.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,12 +99,25 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<PgPool, StorageError
                 "timescaledb.max_tuples_decompressed_per_dml_transaction",
                 "0",
             ),
-        ]);
+        ])
+        .options(SESSION_TIMEOUTS);
     wait_until_ready(&options, settings.connect_timeout).await?;
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // sqlx pings connections that are taken and given back as well, and waits for the answer without end.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+        .after_release(|connection, _| Box::pin(is_alive(connection)))
         .connect_lazy_with(options))
+}
+
+/// True, or an error: then the pool drops the connection without any farewell.
+async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match timeout(PING_TIMEOUT, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_elapsed) => Err(silent("the connection fell silent".to_owned())),
+    }
 }
 
 async fn wait_until_ready(
@@ -200,9 +240,34 @@ async fn database_on_server(
 /// # Errors
 /// [`StorageError::Migration`] names the migration; others when the database is lost on the way.
 pub async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
+    let error = || failed("migrate the database");
+    // Rewriting a full table takes minutes, and who comes second waits for as long. But a session that falls silent with
+    // the lock of the migrations in its hand ends.
+    let options = pool
+        .connect_options()
+        .as_ref()
+        .clone()
+        .options(NO_TIMEOUTS)
+        .options([("idle_session_timeout", "60s")]);
+    let mut connection = PgConnection::connect_with(&options)
+        .await
+        .map_err(error())?;
     MIGRATOR
-        .run(pool)
+        .run(&mut connection)
         .await
         .map_err(|source| StorageError::Migration { source })?;
-    timescale::set_up(pool).await
+    timescale::set_up(&mut connection).await?;
+    connection.close().await.map_err(error())
+}
+
+/// Lets a transaction work for as long as it takes: for rewriting and dropping large parts of a table.
+pub(crate) async fn lift_timeouts(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for (name, value) in NO_TIMEOUTS {
+        sqlx::query("select set_config($1, $2, true)")
+            .bind(name)
+            .bind(value)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }

@@ -5,11 +5,11 @@ use sqlx::PgExecutor;
 use crate::{
     StorageError,
     bars::{read_ticker, texts},
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// What was traded of a ticker in one session, as far as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SessionVolume {
     /// Whose.
     pub ticker: Ticker,
@@ -20,13 +20,18 @@ pub struct SessionVolume {
     /// Those of them without a trade.
     pub zero_volume_bars: u32,
     /// Shares traded, in shares of today.
-    pub volume: u64,
+    pub volume: f64,
+    /// Adjusted close of the last of them.
+    pub close: f64,
+    /// Largest step from one adjusted close to the next bar's high or low, the close of the session before included, as
+    /// a part of that close; unknown where nothing is stored before the session.
+    pub largest_step: Option<f64>,
 }
 
 /// A session whose bars look wrong though each of them is well formed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// Whose.
+    /// Whose; [`Finding::market`] for all together.
     pub ticker: Ticker,
     /// The session, New York date.
     pub session: NaiveDate,
@@ -40,6 +45,14 @@ pub struct Finding {
     pub detail: String,
     /// When it was found, UTC, market clock.
     pub found_at: DateTime<Utc>,
+}
+
+impl Finding {
+    /// Stands for the market as a whole in findings that are about no single stock: none is called so.
+    #[expect(clippy::expect_used, reason = "a constant that is a ticker")]
+    pub fn market() -> Ticker {
+        Ticker::parse("^NYSE").expect("letters and a caret make a ticker")
+    }
 }
 
 /// A check of a session that found nothing.
@@ -69,20 +82,36 @@ pub async fn session_volumes(
         r#"
         select
             ticker as "ticker!",
-            (bar_start at time zone 'America/New_York')::date as "session!",
+            session as "session!",
             count(*) as "bars!",
             count(*) filter (where volume = 0) as "zero_volume_bars!",
-            sum(volume)::bigint as "volume!"
-        from price_adjusted
-        where ticker = any($1) and bar_start >= $2 and bar_start < $3
-        group by 1, 2
-        order by 1, 2
+            sum(volume) as "volume!",
+            (array_agg(close order by bar_start desc))[1] as "close!",
+            case
+                when bool_and(previous is not null) then max(greatest(high / previous - 1, 1 - low / previous))
+            end as largest_step
+        from (
+            select
+                ticker,
+                bar_start,
+                (bar_start at time zone 'America/New_York')::date as session,
+                high,
+                low,
+                close,
+                volume,
+                lag(close) over (partition by ticker order by bar_start) as previous
+            from price_adjusted
+            where ticker = any($1) and bar_start >= $2 and bar_start < $3
+        ) as bar
+        group by ticker, session
+        order by ticker, session
         "#,
         &texts(tickers),
         from,
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -93,7 +122,9 @@ pub async fn session_volumes(
                 session: row.session,
                 bars: count(row.bars)?,
                 zero_volume_bars: count(row.zero_volume_bars)?,
-                volume: u64::try_from(row.volume).map_err(corrupt(action, row.volume))?,
+                volume: row.volume,
+                close: row.close,
+                largest_step: row.largest_step,
             })
         })
         .collect()
@@ -140,6 +171,7 @@ pub async fn store_findings(
         &findings.iter().map(|row| row.found_at).collect::<Vec<_>>(),
     )
     .fetch_one(executor)
+    .answered()
     .await
     .map_err(failed("store findings on the quality of bars"))?;
     Ok(u64::try_from(fresh).unwrap_or_default())
@@ -176,6 +208,7 @@ pub async fn withdraw_findings(
         at,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("withdraw findings on the quality of bars"))?;
     Ok(withdrawn.rows_affected())
@@ -205,6 +238,7 @@ pub async fn findings_between(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()

@@ -2,7 +2,11 @@ use chrono::{DateTime, Utc};
 use domain::Ticker;
 use sqlx::PgExecutor;
 
-use crate::{StorageError, bars::read_ticker, error::failed};
+use crate::{
+    StorageError,
+    bars::read_ticker,
+    error::{Answered as _, failed},
+};
 
 /// A vendor's row that was refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +69,7 @@ pub async fn quarantine(
         seen_at,
     )
     .fetch_one(executor)
+    .answered()
     .await
     .map_err(failed("quarantine rows"))?;
     Ok(u64::try_from(counts.fresh).unwrap_or_default())
@@ -90,6 +95,7 @@ pub async fn quarantine_counts(
         since,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()

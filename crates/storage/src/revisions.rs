@@ -5,7 +5,7 @@ use sqlx::PgExecutor;
 use crate::{
     StorageError,
     bars::{RawBar, read_ticker},
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// What a bar was before a vendor revised it.
@@ -50,6 +50,7 @@ pub async fn bar_revisions(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()

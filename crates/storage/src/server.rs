@@ -1,6 +1,9 @@
 use sqlx::PgPool;
 
-use crate::{MIGRATOR, StorageError, error::failed};
+use crate::{
+    MIGRATOR, StorageError,
+    error::{Answered as _, failed},
+};
 
 /// What `tandem doctor` wants to know of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +34,14 @@ pub async fn server_report(pool: &PgPool) -> Result<ServerReport, StorageError> 
         "#,
     )
     .fetch_one(pool)
+    .answered()
     .await
     .map_err(failed(action))?;
     let applied = if row.migrated {
         // Not checked when compiled: the table belongs to the migrations' library.
         sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
             .fetch_all(pool)
+            .answered()
             .await
             .map_err(failed(action))?
     } else {

@@ -1,7 +1,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
-use crate::{StorageError, UnscoredArticle, error::failed};
+use crate::{
+    StorageError, UnscoredArticle,
+    error::{Answered as _, failed},
+};
 
 /// What a stored story is recognised by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub async fn known_stories(
         urls,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed("look for stories"))?;
     Ok(rows
@@ -72,6 +76,7 @@ pub async fn unread_articles(
         limit,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed("read the stories without sentiment"))
 }

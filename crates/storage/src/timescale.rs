@@ -3,7 +3,11 @@ use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
 use sqlx::{PgExecutor, PgPool};
 
-use crate::{StorageError, error::failed};
+use crate::{
+    StorageError,
+    error::{Answered as _, failed},
+    pool::lift_timeouts,
+};
 
 const SET_UP: &str = include_str!("timescale.sql");
 
@@ -37,6 +41,7 @@ pub async fn timescale_state(pool: &PgPool) -> Result<TimescaleState, StorageErr
         "#,
     )
     .fetch_one(pool)
+    .answered()
     .await
     .map_err(failed(action))?;
     if !row.loaded {
@@ -49,6 +54,7 @@ pub async fn timescale_state(pool: &PgPool) -> Result<TimescaleState, StorageErr
          and wanted not in (select hypertable_name from timescaledb_information.hypertables)",
     )
     .fetch_all(pool)
+    .answered()
     .await
     .map_err(failed(action))?;
     Ok(match (tables.is_empty(), row.complete) {
@@ -77,6 +83,7 @@ pub(crate) async fn set_up(executor: impl PgExecutor<'_>) -> Result<(), StorageE
 pub async fn convert_to_hypertables(pool: &PgPool) -> Result<(), StorageError> {
     let error = || failed("convert to hypertables");
     let mut transaction = pool.begin().await.map_err(error())?;
+    lift_timeouts(&mut transaction).await.map_err(error())?;
     sqlx::query!("select set_config('tandem.rewrite_any_table', 'on', true)")
         .fetch_one(&mut *transaction)
         .await
@@ -140,10 +147,14 @@ pub async fn apply_retention(
         else {
             continue;
         };
+        let error = || failed("drop what is too old");
+        let mut transaction = pool.begin().await.map_err(error())?;
+        lift_timeouts(&mut transaction).await.map_err(error())?;
         sqlx::query!("select drop_bars_before($1, $2)", table, before)
-            .fetch_one(pool)
+            .fetch_one(&mut *transaction)
             .await
-            .map_err(failed("drop what is too old"))?;
+            .map_err(error())?;
+        transaction.commit().await.map_err(error())?;
     }
     Ok(())
 }

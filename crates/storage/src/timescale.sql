@@ -166,7 +166,7 @@ begin
                 max(high) as high,
                 min(low) as low,
                 last(close, bar_start) as close,
-                sum(volume)::bigint as volume
+                sum(volume) as volume
             from price_data
             group by 1, 2, 3
             with no data
@@ -225,7 +225,7 @@ begin
         high double precision,
         low double precision,
         close double precision,
-        volume bigint
+        volume double precision
     )
     language plpgsql stable as $function$
     #variable_conflict use_column
@@ -284,7 +284,7 @@ begin
                     max(price_data.high),
                     min(price_data.low),
                     last(price_data.close, price_data.bar_start),
-                    sum(price_data.volume)::bigint
+                    sum(price_data.volume)
                 from price_data
                 where price_data.ticker = $1
                     and price_data.bar_start >= greatest(range_start, stale_day::timestamp at time zone 'UTC')

@@ -5,7 +5,7 @@ use sqlx::{PgExecutor, PgPool};
 use crate::{
     StorageError,
     bars::read_ticker,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// Rows in one statement.
@@ -43,7 +43,7 @@ pub async fn store_validation_predictions(
     as_of: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let error = || failed("store validation predictions");
-    let mut transaction = pool.begin().await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
     for batch in predictions.chunks(BATCH) {
         let column = |value: fn(&Probabilities) -> f32| -> Vec<f32> {
             batch.iter().map(|row| value(&row.probabilities)).collect()
@@ -80,10 +80,11 @@ pub async fn store_validation_predictions(
             as_of,
         )
         .execute(&mut *transaction)
+        .answered()
         .await
         .map_err(error())?;
     }
-    transaction.commit().await.map_err(error())
+    transaction.commit().answered().await.map_err(error())
 }
 
 /// What these models said of bars with `from <= bar_start < to` (UTC) under the same settings of the barriers, by
@@ -115,6 +116,7 @@ pub async fn validation_predictions(
         to,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     rows.into_iter()
@@ -147,6 +149,7 @@ pub async fn keep_validation_predictions_of(
         &models,
     )
     .execute(executor)
+    .answered()
     .await
     .map_err(failed("remove validation predictions"))?;
     Ok(removed.rows_affected())
@@ -234,6 +237,7 @@ pub async fn store_validation_report(
         report.created_at,
     )
     .fetch_one(executor)
+    .answered()
     .await
     .map_err(failed("store a validation report"))
 }
@@ -261,6 +265,7 @@ pub async fn recent_validation_reports(
         i64::from(limit),
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -288,6 +293,7 @@ pub async fn validation_reports_of_run(
         run_id,
     )
     .fetch_all(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .into_iter()
@@ -315,6 +321,7 @@ pub async fn count_trials(
         as_of,
     )
     .fetch_one(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     u32::try_from(count).map_err(corrupt(action, count))

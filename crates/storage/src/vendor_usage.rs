@@ -3,7 +3,7 @@ use sqlx::PgExecutor;
 
 use crate::{
     StorageError,
-    error::{corrupt, failed},
+    error::{Answered as _, corrupt, failed},
 };
 
 /// Counts a request to a vendor before it is sent, unless the day's allowance is used up. Processes that share a
@@ -36,6 +36,7 @@ pub async fn spend_request(
         allowance as Option<i64>,
     )
     .fetch_optional(executor)
+    .answered()
     .await
     .map_err(failed(action))?;
     spent
@@ -59,6 +60,7 @@ pub async fn requests_spent(
         day,
     )
     .fetch_optional(executor)
+    .answered()
     .await
     .map_err(failed(action))?
     .unwrap_or_default();

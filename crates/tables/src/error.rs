@@ -17,6 +17,14 @@ pub enum TableError {
         /// The reader's reason.
         source: PolarsError,
     },
+    /// The Parquet reader gave up in a way that it does not foresee.
+    #[error("{} cannot be read as Parquet: {reason}; `tandem bars` reads CSV, which the program that wrote it can write too", path.display())]
+    ParquetPanic {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
     /// The table's columns differ in length.
     #[error("column {column} has {found} rows, but the first column has {expected}")]
     UnequalColumns {

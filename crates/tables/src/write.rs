@@ -9,8 +9,8 @@ use flate2::{Compression, write::GzEncoder};
 use polars::{
     error::{PolarsError, PolarsResult},
     prelude::{
-        CsvWriter, DataFrame, DataType, IntoColumn, NamedFrom, ParquetWriter, SerWriter, Series,
-        TimeUnit, TimeZone,
+        CsvWriter, DataFrame, Int64Chunked, IntoColumn, IntoSeries, NamedFrom, ParquetWriter,
+        SerWriter, Series, TimeUnit, TimeZone,
     },
 };
 
@@ -78,15 +78,17 @@ pub fn bar_columns<'a>(rows: impl Iterator<Item = (&'a Ticker, &'a Bar)>) -> Vec
         Column::new("high", price(|bar| bar.high)),
         Column::new("low", price(|bar| bar.low)),
         Column::new("close", price(|bar| bar.close)),
-        Column::new(
-            "volume",
-            Values::Integer(
-                bars.iter()
-                    .map(|bar| i64::try_from(bar.volume).unwrap_or(i64::MAX))
-                    .collect(),
-            ),
-        ),
+        Column::new("volume", volumes(&bars)),
     ]
+}
+
+/// Whole numbers as long as all are, as almost all vendors send them.
+fn volumes(bars: &[&Bar]) -> Values {
+    if bars.iter().all(|bar| bar.volume.fract() == 0.0) {
+        Values::Integer(bars.iter().map(|bar| bar.volume as i64).collect())
+    } else {
+        Values::Float(bars.iter().map(|bar| Some(bar.volume)).collect())
+    }
 }
 
 /// Writes a table: CSV, gzipped CSV or Parquet by the name's ending; `-` is CSV on standard output.
@@ -144,10 +146,10 @@ fn assemble(path: &Path, columns: Vec<Column>, format: Format) -> Result<DataFra
                 Values::Integer(values) => Series::new(name, values),
                 Values::Time(values) if format == Format::Parquet => {
                     let micros: Vec<i64> = values.iter().map(DateTime::timestamp_micros).collect();
-                    Series::new(name, micros).cast(&DataType::Datetime(
-                        TimeUnit::Microseconds,
-                        Some(TimeZone::UTC),
-                    ))?
+                    // A cast would drop the zone: this build of polars does not know any.
+                    Int64Chunked::from_vec(name, micros)
+                        .into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+                        .into_series()
                 }
                 Values::Time(values) => {
                     let texts: Vec<String> = values

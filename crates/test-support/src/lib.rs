@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod proxy;
+
 use std::path::{Path, PathBuf};
+
+pub use proxy::HushingProxy;
 
 /// The path of a shared file or folder, such as `golden/indicators_talib.csv.gz`; `None`, said on standard error, when
 /// it is absent.

@@ -93,7 +93,8 @@ pub fn write_model(
             kind,
             &decisions(trained, dataset),
             coverage,
-            abstention::delay_minutes(dataset.barriers()),
+            trained.metrics.base_rates(),
+            dataset.barriers(),
         ),
         metrics: metrics.into(),
         seed: trained.settings.seed,
@@ -131,6 +132,7 @@ fn decisions(trained: &Trained, dataset: &Dataset) -> Vec<Decision> {
         .iter()
         .zip(&trained.calibrated)
         .map(|(sample, probabilities)| Decision {
+            session: sample.session(),
             class: sample.class,
             worth: sample.worth,
             probabilities: *probabilities,

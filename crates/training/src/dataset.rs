@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use calendar::Calendar;
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use domain::{Bar, Class, SettingsSection, Ticker};
 use evaluation::{DriftReference, LastClose, TimesOfDay};
 use features::{
@@ -57,6 +57,13 @@ pub(crate) struct Sample {
     pub(crate) weight: f32,
     pub(crate) worth: Worth,
     span: Span,
+}
+
+impl Sample {
+    /// The session of the decision. A session's bars have the same date in UTC as in New York.
+    pub(crate) fn session(&self) -> NaiveDate {
+        self.span.decided_at.date_naive()
+    }
 }
 
 /// One of the three stretches of time.
@@ -375,7 +382,9 @@ impl Series {
         let mut stream = FeatureStream::new(calendar);
         stream.push_context(context);
         let mut rows: Vec<Row> = Vec::new();
-        // Row of each bar that has features.
+        // First row of the history that the newest bar belongs to.
+        let mut begin = 0;
+        // Row of each bar that completes a window.
         let mut row_of_bar = vec![None; bars.len()];
         for (bar, row) in bars.iter().zip(&mut row_of_bar) {
             let bar_start = bar.start;
@@ -384,9 +393,12 @@ impl Series {
                 bar_start,
                 source,
             })?;
+            if stream.has_begun_anew() {
+                begin = rows.len();
+            }
             let Some(features) = features else { continue };
             check_finite(ticker, bar_start, &features)?;
-            *row = Some(rows.len());
+            *row = (rows.len() + 1 >= begin + WINDOW).then_some(rows.len());
             rows.push(Row {
                 bar_start,
                 features,
@@ -399,7 +411,7 @@ impl Series {
             .iter()
             .zip(uniqueness)
             .filter_map(|(label, uniqueness)| {
-                let row = row_of_bar[label.index].filter(|row| row + 1 >= WINDOW)?;
+                let row = row_of_bar[label.index]?;
                 let (decided, next) = (&bars[label.index], bars.get(label.index + 1)?);
                 // The first price that can be had, and the one at the touch.
                 let (entry, exit) = (next.open.get(), decided.close.get() * (1.0 + label.ret));

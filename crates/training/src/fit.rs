@@ -95,6 +95,14 @@ pub struct TrainingMetrics {
     pub history: Vec<EpochRecord>,
 }
 
+impl TrainingMetrics {
+    /// What the calibrated network gives each class of a window that tells it nothing.
+    pub(crate) fn base_rates(&self) -> [f64; 3] {
+        let counts = self.class_counts.map(|count| count as f64);
+        model_registry::base_rates(counts, self.correction.level)
+    }
+}
+
 /// A trained, calibrated network.
 #[derive(Clone, Debug)]
 pub struct Trained {

@@ -1,6 +1,6 @@
 use calendar::Calendar;
-use chrono::{DateTime, NaiveDate, Utc};
-use domain::{Action, Bar, Class, Policy, Recommendation, Ticker};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::{BAR_SECONDS, Bar, Class, Policy, Ticker};
 use features::{FeatureVector, TickerContext};
 use inference::{Opinion, confirm};
 use labels::{BarrierSettings, Label, triple_barrier};
@@ -72,35 +72,29 @@ fn last_resolved(labels: &[Label], position: usize) -> Option<Class> {
         .map(Label::class)
 }
 
-/// What both riders come to at a decision, as live.
+/// What both models come to at a decision, as live.
 pub fn recommend(
     policy: &Policy,
     decision: &Decision,
     lstm: Opinion<'_>,
     transformer: Opinion<'_>,
-) -> Recommendation {
+) -> domain::Decision {
     let volatility = features::realised_volatility(&decision.features);
-    let (ticker, start) = (decision.ticker.clone(), decision.bar_start);
-    confirm(policy, ticker, start, volatility, lstm, transformer)
+    let as_of = decision.bar_start + TimeDelta::seconds(BAR_SECONDS);
+    confirm(policy, as_of, volatility, lstm, transformer)
 }
 
-/// The direction that is recommended, if one is.
-pub const fn direction(recommendation: &Recommendation) -> Option<Class> {
-    match recommendation.action {
-        Action::Buy => Some(Class::Up),
-        Action::Sell => Some(Class::Down),
-        Action::Hold => None,
-    }
-}
-
-/// The direction that both riders confirm at a decision, if they do.
+/// The direction that both models confirm at a decision, if they do.
 pub fn signal(
     policy: &Policy,
     decision: &Decision,
     lstm: Opinion<'_>,
     transformer: Opinion<'_>,
 ) -> Option<Class> {
-    direction(&recommend(policy, decision, lstm, transformer))
+    let direction = recommend(policy, decision, lstm, transformer)
+        .action()
+        .direction()?;
+    Some(direction.class())
 }
 
 #[cfg(test)]

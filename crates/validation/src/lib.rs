@@ -9,7 +9,7 @@ mod span;
 
 pub use answers::{Answer, answers};
 pub use baselines::baselines;
-pub use decisions::{Decision, decisions, direction, recommend, signal};
+pub use decisions::{Decision, decisions, recommend, signal};
 pub use error::ValidationError;
 pub use sets::in_service;
 pub use span::{Span, barriers};

@@ -1,33 +1,25 @@
 'use client'
 
-import { useCallback, useRef } from 'react'
+import { useCallback, useEffect, useMemo, useRef } from 'react'
 
-import { ModelsCard, RecommendationCard } from '@/features/analysis/analysis-panel'
-import { usePredictions } from '@/features/analysis/predictions'
-import { RecentList } from '@/features/analysis/recent-list'
-import { IntervalPicker } from '@/features/chart/interval-picker'
 import { INTERVALS } from '@/features/chart/intervals'
-import { PriceChart } from '@/features/chart/price-chart'
-import { QualityNotice } from '@/features/data-quality/quality-notice'
 import { EconomyStrip } from '@/features/economy/economy-strip'
 import { useLive } from '@/features/live/use-live'
-import { NewsCard } from '@/features/news/news-card'
 import { ConnectionBadge } from '@/features/status/connection-badge'
 import { MarketClock } from '@/features/status/market-clock'
+import { ModelsBadge } from '@/features/status/models-badge'
 import { Notices } from '@/features/status/notices'
-import { describeSource, SourceLabel } from '@/features/status/source-label'
+import { SourceLabel } from '@/features/status/source-label'
 import { Watchlist } from '@/features/watchlist/watchlist'
-import { DIRECTION_GLYPH, directionOf, formatChange, formatPercent, formatPrice } from '@/lib/format'
-import { marketNow, staleAge } from '@/lib/market-clock'
-import type { LiveStock } from '@/lib/stream'
-import { useNow } from '@/lib/use-now'
-import type { EpochMs, Status } from '@/lib/wire'
 
 import styles from './dashboard.module.css'
+import { Detail } from './detail'
 import { Logo } from './logo'
-import { SidePanel } from './side-panel'
+import { TabTitle } from './tab-title'
 import { useChoice } from './use-choice'
 import { useKeyboard } from './use-keyboard'
+import { NARROW, useMedia } from './use-media'
+import { useSwitch } from './use-switch'
 
 /** Shown until the api has sent its own. */
 const DISCLAIMER =
@@ -35,39 +27,59 @@ const DISCLAIMER =
 
 /** The page. Knows every feature; no feature knows another. */
 export function Dashboard() {
-  const { live, follow, retryNow } = useLive()
-  const { connection, status, statusReceivedAt, openedAt, stocks, snapshots } = live
+  const { live, stocks: feed, follow, retryNow } = useLive()
+  const { connection, status, clock, tickers, snapshots, unreadable } = live
+  const disclaimer = live.disclaimer ?? DISCLAIMER
   const [choice, choose] = useChoice()
-  const now = useNow(1_000)
+  const [characterKeys, setCharacterKeys] = useSwitch('tandem.keys')
+  const narrow = useMedia(NARROW)
+  const { interval } = choice
 
-  const stock = stocks.find(({ ticker }) => ticker === choice.ticker) ?? stocks[0] ?? null
-  const ticker = stock?.ticker ?? null
-  const predictions = usePredictions(ticker, follow, snapshots)
-  const verdict = predictions.verdicts[0] ?? stock?.analysis ?? null
-  const analysis = stock?.analysis?.bar_time === verdict?.bar_time ? (stock?.analysis ?? null) : null
+  // In one column the list comes first, and a ticker has the page for itself.
+  const named = choice.ticker !== null && tickers.includes(choice.ticker) ? choice.ticker : null
+  const ticker = named ?? (narrow ? null : (tickers[0] ?? null))
+  const alone = narrow && ticker !== null
 
   const filterRef = useRef<HTMLInputElement>(null)
-  const detailRef = useRef<HTMLDivElement>(null)
-  const shownRef = useRef<string[]>([])
-  const onShown = useCallback((tickers: string[]) => {
-    shownRef.current = tickers
+  const backRef = useRef<HTMLButtonElement>(null)
+  const shownRef = useRef<readonly string[]>([])
+  /** Where the list was left, to come back to. */
+  const leftRef = useRef<{ ticker: string; scrollY: number } | null>(null)
+  const onShown = useCallback((shown: readonly string[]) => {
+    shownRef.current = shown
   }, [])
-
-  const { interval } = choice
   const select = useCallback(
     (next: string) => {
-      choose({ ticker: next, interval })
-      // On a phone the table stands below the chart.
-      detailRef.current?.scrollIntoView({ block: 'nearest' })
+      if (narrow) leftRef.current = { ticker: next, scrollY: window.scrollY }
+      choose({ ticker: next, interval }, { keepsBefore: narrow })
     },
-    [choose, interval],
+    [choose, interval, narrow],
   )
+  const back = useCallback(() => {
+    if (alone) choose({ ticker: null, interval })
+  }, [alone, choose, interval])
+  useEffect(() => {
+    const left = leftRef.current
+    if (left === null) return
+    if (alone) {
+      window.scrollTo(0, 0)
+      backRef.current?.focus({ preventScroll: true })
+    } else {
+      window.scrollTo(0, left.scrollY)
+      document
+        .querySelector<HTMLElement>(`tr[data-ticker="${CSS.escape(left.ticker)}"]`)
+        ?.focus({ preventScroll: true })
+      leftRef.current = null
+    }
+  }, [alone])
+
   const step = useCallback(
     (by: 1 | -1) => {
+      if (ticker === null) return
       const shown = shownRef.current
-      const index = ticker === null ? -1 : shown.indexOf(ticker)
+      const index = shown.indexOf(ticker)
       const next = index === -1 ? shown[0] : shown[Math.min(shown.length - 1, Math.max(0, index + by))]
-      if (next) choose({ ticker: next, interval })
+      if (next !== undefined) choose({ ticker: next, interval })
     },
     [choose, interval, ticker],
   )
@@ -78,160 +90,87 @@ export function Dashboard() {
     },
     [choose, ticker],
   )
-  useKeyboard({ filterRef, onStep: step, onDigit })
+  useKeyboard({ filterRef, characters: characterKeys && !narrow, onStep: step, onDigit, onEscape: back })
 
-  const marketTime = status && marketNow(status, statusReceivedAt, now)
+  const market = useMemo(() => {
+    if (status === null || clock === null) return null
+    return { clock, market: status.market, paused: status.paused, speed: status.speed }
+  }, [status, clock])
   const connected = connection.state === 'open' || connection.state === 'stale'
-  const staleAgeOf = (priceTime: EpochMs | null) =>
-    status && marketTime !== null && connected ? staleAge(priceTime, status, openedAt, marketTime) : null
+  const lost = !connected && snapshots > 0
 
   return (
-    <div className={styles.page} data-source={status?.source} data-lost={!connected && snapshots > 0}>
-      <title>{describeTab(stock, status)}</title>
+    <div className={styles.page} data-source={status?.source} data-lost={lost}>
+      <TabTitle feed={feed} ticker={ticker} market={market} status={status} lost={lost} />
       <header className={styles.header}>
         <h1>
           <Logo /> Tandem
         </h1>
         {status && <SourceLabel status={status} />}
+        {status && <ModelsBadge models={status.models} snapshots={snapshots} />}
         <span className={styles.spacer} />
-        {status && (
+        {status && clock && (
           <div className={styles.clock}>
-            <MarketClock status={status} receivedAt={statusReceivedAt} running={connected} />
+            <MarketClock status={status} clock={clock} connected={connected} />
           </div>
         )}
-        <ConnectionBadge connection={connection} onRetry={retryNow} />
+        <ConnectionBadge connection={connection} unreadable={unreadable} onRetry={retryNow} />
       </header>
-      <div className={styles.notices}>
-        <Notices status={status} connection={connection} />
-      </div>
+      <section className={styles.notices} aria-label="Notices">
+        <Notices status={status} connection={connection} unreadable={unreadable} />
+      </section>
       <main className={styles.main}>
-        <div className={styles.overview}>
+        <div className={styles.overview} hidden={alone}>
           <Watchlist
-            stocks={stocks}
+            feed={feed}
+            tickers={tickers}
+            market={market}
             selected={ticker}
             onSelect={select}
-            staleAgeOf={staleAgeOf}
+            selectsOnMove={!narrow}
             filterRef={filterRef}
             onShown={onShown}
           />
-          {status?.phase === 'running' && <p className={styles.state}>{status.message}</p>}
+          {status?.phase === 'running' && status.stale === null && <p className={styles.state}>{status.message}</p>}
         </div>
-        <article className={styles.detail} aria-label={stock ? `${stock.ticker} in detail` : 'Detail'}>
-          <div className={styles.detailTop} ref={detailRef}>
-            <div className={styles.detailHeader}>
-              {stock ? <StockTitle stock={stock} /> : <h2 className={styles.ticker}>…</h2>}
-              <span className={styles.spacer} />
-              <div className={styles.stepper}>
-                <button
-                  type="button"
-                  className="button"
-                  aria-label="Previous ticker"
-                  onClick={() => {
-                    step(-1)
-                  }}
-                >
-                  ‹
-                </button>
-                <button
-                  type="button"
-                  className="button"
-                  aria-label="Next ticker"
-                  onClick={() => {
-                    step(1)
-                  }}
-                >
-                  ›
-                </button>
-              </div>
-              <IntervalPicker
-                value={interval}
-                onChange={(chosen) => {
-                  choose({ ticker, interval: chosen })
-                }}
-              />
-            </div>
-            {ticker !== null && <QualityNotice ticker={ticker} snapshots={snapshots} />}
-          </div>
-          <div className={styles.chart}>
-            {ticker !== null && (
-              <PriceChart
-                ticker={ticker}
-                interval={interval}
-                follow={follow}
-                snapshots={snapshots}
-                generation={status?.phase ?? ''}
-                verdicts={predictions.verdicts}
-                onVisibleFrom={predictions.reachBackTo}
-                emptyText={
-                  status?.phase === 'backfilling'
-                    ? `No bars of ${ticker} yet: history is being fetched.`
-                    : `No bars of ${ticker} yet.`
-                }
-              />
-            )}
-          </div>
-          <div className={styles.panel}>
-            <RecommendationCard
-              verdict={verdict}
-              analysis={analysis}
-              now={marketTime}
-              loading={predictions.state === 'loading'}
-              state={status?.message ?? null}
-            />
-            <ModelsCard verdict={verdict} loading={predictions.state === 'loading'} />
-            <SidePanel
-              news={(title) => <NewsCard ticker={ticker} snapshots={snapshots} title={title} />}
-              recent={(title) => (
-                <RecentList
-                  verdicts={predictions.verdicts}
-                  state={predictions.state}
-                  message={predictions.message}
-                  title={title}
-                />
-              )}
-            />
-          </div>
-        </article>
+        {(!narrow || alone) && (
+          <Detail
+            feed={feed}
+            follow={follow}
+            snapshots={snapshots}
+            status={status}
+            market={market}
+            disclaimer={disclaimer}
+            ticker={ticker}
+            interval={interval}
+            onInterval={(chosen) => {
+              choose({ ticker, interval: chosen })
+            }}
+            onStep={step}
+            onBack={back}
+            backRef={backRef}
+          />
+        )}
       </main>
       <div className={styles.economy}>
-        <EconomyStrip snapshots={snapshots} />
+        <EconomyStrip snapshots={snapshots} source={status?.source ?? null} />
       </div>
       <footer className={styles.footer}>
-        <p data-testid="disclaimer">{live.disclaimer ?? DISCLAIMER}</p>
-        <p className={styles.keys} aria-hidden="true">
-          <kbd>↑</kbd>
-          <kbd>↓</kbd> ticker <kbd>/</kbd> filter <kbd>1</kbd>–<kbd>5</kbd> interval
-        </p>
+        <p data-testid="disclaimer">{disclaimer}</p>
+        <label
+          className={styles.keys}
+          title="j and k go through the tickers, / filters them, 1 to 5 choose the interval"
+        >
+          <input
+            type="checkbox"
+            checked={characterKeys}
+            onChange={(event) => {
+              setCharacterKeys(event.target.checked)
+            }}
+          />
+          Keys <kbd>j</kbd> <kbd>k</kbd> <kbd>/</kbd> <kbd>1</kbd>–<kbd>5</kbd>
+        </label>
       </footer>
     </div>
   )
-}
-
-function StockTitle({ stock }: { stock: LiveStock }) {
-  const { ticker, name, sector, price, change, change_percent, move, moves } = stock
-  const direction = directionOf(change)
-  return (
-    <>
-      <h2 className={styles.ticker}>
-        {ticker} <small>{sector === null ? name : `${name} · ${sector}`}</small>
-      </h2>
-      <p className={styles.quote}>
-        <span key={moves} className={styles.price} data-flash={moves > 0 ? move : null}>
-          {formatPrice(price)}
-        </span>
-        {change !== null && (
-          <span data-direction={direction} title="Since the previous close">
-            <span aria-hidden="true">{DIRECTION_GLYPH[direction]}</span> {formatChange(change)} (
-            {formatPercent(change_percent)})
-          </span>
-        )}
-      </p>
-    </>
-  )
-}
-
-/** For the tab: tells the price, and never hides that it is not a live one. */
-function describeTab(stock: LiveStock | null, status: Status | null): string {
-  const source = status && status.source !== 'live' ? `${describeSource(status)} · ` : ''
-  return stock ? `${source}${stock.ticker} ${formatPrice(stock.price)} · Tandem` : 'Tandem'
 }

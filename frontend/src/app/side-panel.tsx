@@ -2,13 +2,13 @@ import { type ReactNode, useEffect, useState } from 'react'
 
 import styles from './dashboard.module.css'
 
-const TITLES = { news: 'News', recent: 'Recent recommendations' }
+const TITLES = { news: 'News', recent: 'Recent signals' }
 const SIDES = ['news', 'recent'] as const
 type Side = (typeof SIDES)[number]
 
 type Card = (title: ReactNode) => ReactNode
 
-/** The news and what was recommended lately: beside each other where there is room, else one at a time. */
+/** The news and the signals of late: beside each other where there is room, else one at a time. */
 export function SidePanel(cards: Record<Side, Card>) {
   const [chosen, setChosen] = useState<Side | null>(null)
   // The button that had the focus is gone with its card.

@@ -4,7 +4,7 @@ import { type Interval, INTERVALS } from '@/features/chart/intervals'
 
 /** What the page shows, kept in the address (`#AAPL/5m`) so that a reload or a bookmark finds it again. */
 export interface Choice {
-  /** Null: the first ticker there is. */
+  /** Null: the first ticker there is; where only one of both has room, the list of them. */
   ticker: string | null
   interval: Interval
 }
@@ -25,15 +25,19 @@ function subscribe(listener: () => void): () => void {
   }
 }
 
-export function useChoice(): [Choice, (choice: Choice) => void] {
+type Choose = (choice: Choice, options?: { keepsBefore: boolean }) => void
+
+/** The choice, and how to change it: with `keepsBefore` the browser's Back leads to the one before. */
+export function useChoice(): [Choice, Choose] {
   const hash = useSyncExternalStore(
     subscribe,
     () => window.location.hash,
     () => '',
   )
-  const choose = useCallback(({ ticker, interval }: Choice) => {
-    // Replaced, not pushed: moving through the tickers must not fill the browser's history.
-    window.history.replaceState(null, '', `#${ticker ?? ''}/${interval}`)
+  const choose = useCallback<Choose>(({ ticker, interval }, options) => {
+    // As a rule replaced, not pushed: moving through the tickers must not fill the browser's history.
+    const how = options?.keepsBefore === true ? 'pushState' : 'replaceState'
+    window.history[how](null, '', `#${ticker ?? ''}/${interval}`)
     window.dispatchEvent(new HashChangeEvent('hashchange'))
   }, [])
   return [parseChoice(hash), choose]

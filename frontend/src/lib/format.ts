@@ -1,4 +1,4 @@
-import type { Action, EpochMs, IsoDay, Recommendation } from './wire'
+import type { EpochMs, IsoDay } from './wire'
 
 /** Numbers and times as people read them. Every time is New York's. */
 
@@ -40,6 +40,12 @@ const isoDay = new Intl.DateTimeFormat('en-CA', { timeZone: NEW_YORK })
 /** `2018-03-26`: whether two moments share a New York day. */
 export const newYorkDay = (time: EpochMs): string => isoDay.format(time)
 
+/** Minutes since midnight in New York. */
+export function newYorkMinute(time: EpochMs): number {
+  const [hours = 0, minutes = 0] = formatTime(time).split(':').map(Number)
+  return hours * 60 + minutes
+}
+
 /** Dollars: two decimals, four below one dollar. */
 export function formatPrice(value: number | null): string {
   if (value === null) return DASH
@@ -71,13 +77,28 @@ export function formatProbability(value: number): string {
 }
 
 /** `48 %` of a fraction 0..=1. */
-export function formatConfidence(value: number): string {
+export function formatShare(value: number): string {
   return `${Math.round(value * 100)}${SPACE}%`
+}
+
+/** `+4.1`, `−0.3`: how many points of a hundred a probability lies above the usual one; both are fractions 0..=1. */
+export function formatLift(probability: number, usual: number): string {
+  return formatTenths((probability - usual) * 100)
+}
+
+/** `+6.2 bp` */
+export function formatBps(value: number | null): string {
+  return value === null ? DASH : `${formatTenths(value)}${SPACE}bp`
+}
+
+function formatTenths(value: number): string {
+  const rounded = Math.round(value * 10) / 10
+  return signed(rounded, Math.abs(rounded).toFixed(1))
 }
 
 /** `1.88M` shares */
 export function formatVolume(value: number): string {
-  return value < 1000 ? String(Math.round(value)) : compact.format(value)
+  return compact.format(value)
 }
 
 /** `0.42 ms`, `12.3 ms`, `1.2 s` */
@@ -96,6 +117,21 @@ export function formatAge(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`
 }
 
+/** `0:14`, `12:05`, `1:02:00`: a time to wait. */
+export function formatCountdown(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const two = (value: number) => String(value).padStart(2, '0')
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
+}
+
+/** `09:31`, with the day when that is not today's. */
+export function formatMoment(time: EpochMs, now: EpochMs | null): string {
+  return now !== null && newYorkDay(now) === newYorkDay(time)
+    ? formatTime(time)
+    : `${formatDay(time)}, ${formatTime(time)}`
+}
+
 /** `60×`, `1.5×` */
 export function formatSpeed(speed: number): string {
   return `${Number(speed.toFixed(1))}×`
@@ -110,19 +146,3 @@ export function directionOf(change: number | null): Direction {
 }
 
 export const DIRECTION_GLYPH: Record<Direction, string> = { up: '▲', down: '▼', flat: '' }
-
-export const ACTION_LABEL: Record<Action, string> = { buy: 'Buy', sell: 'Sell', hold: 'Hold' }
-export const ACTION_GLYPH: Record<Action, string> = { buy: '▲', sell: '▼', hold: '' }
-
-/** What the confidence of an action is: of a hold it is that of the direction which came nearest. */
-export const CONFIDENCE_LABEL: Record<Action, string> = {
-  buy: 'confidence',
-  sell: 'confidence',
-  hold: 'at best',
-}
-
-/** `Buy, 61 % confidence`; `Hold, abstained, 44 % at best`: the whole badge in words. */
-export function describeRecommendation({ action, abstained, confidence }: Recommendation): string {
-  const [label, meaning] = [ACTION_LABEL[action], CONFIDENCE_LABEL[action]]
-  return `${label}${abstained ? ', abstained' : ''}, ${formatConfidence(confidence)} ${meaning}`
-}

@@ -1,26 +1,69 @@
+import { formatAge, formatDay, newYorkDay, newYorkMinute } from './format'
 import type { EpochMs, Status } from './wire'
 
 /** Without a new price for this long in an open market, a ticker is stale. */
 const STALE_AFTER_MS = 3 * 60_000
 /** What the way from the market to the page may take in real time; a replay runs on meanwhile. */
 const TRANSPORT_MS = 5_000
+/** Sessions open at 09:30 in New York. */
+const OPENING_MINUTE = 9 * 60 + 30
 
-/** The market's time now: the server's clock, run on at its speed since its last word. */
-export function marketNow(status: Status, receivedAt: EpochMs, now: EpochMs): EpochMs {
-  return status.now + Math.max(0, now - receivedAt) * status.speed
+/** The market's clock as the server last told it. */
+export interface MarketClock {
+  /** The market's time when it was told. */
+  time: EpochMs
+  /** This machine's time then. */
+  receivedAt: EpochMs
+  /** Market time that passes meanwhile; 0 while it stands still. */
+  rate: number
+  /** It was shown already: the clock stands until the server's has caught up with it. */
+  floor: EpochMs
+}
+
+/** The market's time now: the server's clock, run on since its last word. Never goes back within one run of the market. */
+export function marketNow({ time, receivedAt, rate, floor }: MarketClock, now: EpochMs): EpochMs {
+  return Math.max(floor, time + Math.max(0, now - receivedAt) * rate)
+}
+
+/** The clock after the server's word. A time that is further back than a message may be late is another run's. */
+export function setClock(
+  before: MarketClock | null,
+  { now: time, speed, paused }: Pick<Status, 'now' | 'speed' | 'paused'>,
+  receivedAt: EpochMs,
+): MarketClock {
+  const shown = before === null ? time : marketNow(before, receivedAt)
+  const ahead = shown - time
+  const floor = ahead > 0 && ahead <= TRANSPORT_MS * Math.max(1, speed) ? shown : time
+  return { time, receivedAt, rate: paused ? 0 : speed, floor }
+}
+
+/** The clock without a connection: it would only guess, so it stands. */
+export function stopClock(clock: MarketClock, now: EpochMs): MarketClock {
+  const time = marketNow(clock, now)
+  return { time, receivedAt: now, rate: 0, floor: time }
+}
+
+/** `47 min old`, `of Fri 23 Mar`: how old a price is. */
+export function describePriceAge(priceTime: EpochMs, at: EpochMs): string {
+  return newYorkDay(priceTime) === newYorkDay(at) ? `${formatAge(at - priceTime)} old` : `of ${formatDay(priceTime)}`
 }
 
 /**
- * How old a price is when that is too old, else null. A closed market's prices are as fresh as can be, and in one
- * that has just opened nothing can be older than the opening.
+ * How old a price is, in words, when that is too old, else null. A closed market's prices are as fresh as can be, so are
+ * those of one that stands still, and in one that has just opened nothing can be older than the opening.
  */
-export function staleAge(
+export function describeStalePrice(
   priceTime: EpochMs | null,
-  status: Status,
-  openedAt: EpochMs | null,
+  { market, paused, speed }: Pick<Status, 'market' | 'paused' | 'speed'>,
   at: EpochMs,
-): number | null {
-  if (priceTime === null || status.market === 'closed') return null
-  const age = at - Math.max(priceTime, openedAt ?? 0)
-  return age > STALE_AFTER_MS + TRANSPORT_MS * status.speed ? age : null
+): string | null {
+  if (priceTime === null || market === 'closed' || paused) return null
+  const opening = at - Math.max(0, newYorkMinute(at) - OPENING_MINUTE) * 60_000
+  const waited = at - Math.max(priceTime, opening)
+  return waited > STALE_AFTER_MS + TRANSPORT_MS * speed ? describePriceAge(priceTime, at) : null
+}
+
+/** The market as the page goes by it. */
+export interface Market extends Pick<Status, 'market' | 'paused' | 'speed'> {
+  clock: MarketClock
 }

@@ -39,6 +39,22 @@ describe('startPolling', () => {
     expect(heard.at(-1)).toMatchObject({ value: 2, failure: null })
   })
 
+  it('waits as long as the answer says', async () => {
+    const fetcher = vi.fn(() => Promise.resolve([] as number[]))
+    const polling = startPolling<number[]>(
+      fetcher,
+      (value) => (value?.length === 0 ? 5_000 : EVERY_MS),
+      () => undefined,
+    )
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(fetcher).toHaveBeenCalledTimes(2)
+    fetcher.mockResolvedValueOnce([1])
+    await vi.advanceTimersByTimeAsync(5_000)
+    await vi.advanceTimersByTimeAsync(EVERY_MS - 1)
+    expect(fetcher).toHaveBeenCalledTimes(3)
+    polling.stop()
+  })
+
   it('asks once when it is told to while it is asking', async () => {
     const { fetcher, polling } = setUp()
     polling.refresh()

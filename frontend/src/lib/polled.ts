@@ -16,6 +16,9 @@ export interface Polled<T> {
   failure: string | null
 }
 
+/** How long to wait after an answer, ms: always as long, or by the answer. */
+export type Pace<T> = number | ((value: T | null) => number)
+
 /** Asks; `before` is the last answer. @throws {RequestError} */
 export type Fetcher<T> = (before: T | null, signal: AbortSignal) => Promise<T>
 
@@ -25,8 +28,8 @@ interface Polling {
   stop: () => void
 }
 
-/** Asks at once and then `everyMs` after each answer. A failure leaves the last answer standing. */
-export function startPolling<T>(fetcher: Fetcher<T>, everyMs: number, onChange: (polled: Polled<T>) => void): Polling {
+/** Asks at once and then again after each answer. A failure leaves the last answer standing. */
+export function startPolling<T>(fetcher: Fetcher<T>, pace: Pace<T>, onChange: (polled: Polled<T>) => void): Polling {
   const abort = new AbortController()
   let polled: Polled<T> = NOTHING
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -43,6 +46,7 @@ export function startPolling<T>(fetcher: Fetcher<T>, everyMs: number, onChange: 
     busy = false
     if (abort.signal.aborted) return
     onChange(polled)
+    const everyMs = typeof pace === 'number' ? pace : pace(polled.value)
     timer = setTimeout(() => void ask(), polled.failure === null ? everyMs : Math.min(everyMs, RETRY_MS))
   }
   void ask()
@@ -60,15 +64,15 @@ export function startPolling<T>(fetcher: Fetcher<T>, everyMs: number, onChange: 
 
 /**
  * Polls while the page is open: also when it comes back into view, and when another snapshot shows that the connection
- * was lost. Another fetcher begins anew, so its identity must say what is asked for; null asks for nothing.
+ * was lost. Another fetcher or pace begins anew, so their identity must say what is asked for; null asks for nothing.
  */
-export function usePolled<T>(fetcher: Fetcher<T> | null, everyMs: number, snapshots: number): Polled<T> {
+export function usePolled<T>(fetcher: Fetcher<T> | null, pace: Pace<T>, snapshots: number): Polled<T> {
   const [held, setHeld] = useState<{ fetcher: Fetcher<T>; polled: Polled<T> } | null>(null)
   const pollingRef = useRef<Polling | null>(null)
 
   useEffect(() => {
     if (fetcher === null) return
-    const polling = startPolling(fetcher, everyMs, (polled) => {
+    const polling = startPolling(fetcher, pace, (polled) => {
       setHeld({ fetcher, polled })
     })
     const look = () => {
@@ -81,7 +85,7 @@ export function usePolled<T>(fetcher: Fetcher<T> | null, everyMs: number, snapsh
       pollingRef.current = null
       document.removeEventListener('visibilitychange', look)
     }
-  }, [fetcher, everyMs])
+  }, [fetcher, pace])
 
   useEffect(() => {
     pollingRef.current?.refresh()

@@ -53,6 +53,25 @@ export async function getJson<T extends z.ZodMiniType>(
   return result.data
 }
 
+/** A ticker that is left again this soon was only passed on the way to another, ms. */
+const PASSING_MS = 120
+
+let chosen = { ticker: '', at: -Infinity, passing: false }
+
+/**
+ * Waits until it is clear that a ticker is meant. The first choice is meant at once; of several in quick succession,
+ * as when an arrow key is held, only the last, so that those between ask for nothing.
+ *
+ * @throws {DOMException} `AbortError` when `signal` aborts.
+ */
+export async function untilMeant(ticker: string, signal: AbortSignal): Promise<void> {
+  const now = performance.now()
+  if (ticker !== chosen.ticker) chosen = { ticker, at: now, passing: now - chosen.at < PASSING_MS }
+  const wait = chosen.passing ? chosen.at + PASSING_MS - now : 0
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+  signal.throwIfAborted()
+}
+
 /** The rows that can be used; the others are named on the console. */
 export function usableRows<T extends z.ZodMiniType>(schema: T, data: unknown[], what: string): z.infer<T>[] {
   const { rows, faults } = readRows(schema, data, what)

@@ -1,4 +1,4 @@
-import type { Action, Story, Verdict } from './wire'
+import type { Action, Decision, ModelDecision, Standing, Story, Verdict } from './wire'
 
 /** Wire-shaped samples for the unit tests. */
 
@@ -10,6 +10,37 @@ const opinion = { down: 0.2, neutral: 0.2, up: 0.6 }
 
 export const wireBar = { time: '2018-03-26T13:30:00Z', open: 10, high: 11, low: 9, close: 10.5, volume: 1200 }
 
+const modelDecision = {
+  coverage: 0.8,
+  possible: ['neutral', 'up'],
+  base_rate: { down: 0.3, neutral: 0.4, up: 0.3 },
+  lean: 'up',
+  expected_bps: 11.4,
+} satisfies ModelDecision
+
+export const wireDecision = {
+  horizon_minutes: 30,
+  expires_at: '2018-03-26T14:01:00Z',
+  headline: 'Both models rule out a fall',
+  models: { lstm: modelDecision, transformer: modelDecision },
+  expected_bps: 6.2,
+  expected_bps_lower: 1.1,
+  cost_bps: 4,
+  blocked_by: null,
+}
+
+export const wireStanding = {
+  state: 'proven',
+  bets: 12,
+  days: 3,
+  hit_rate: 0.58,
+  mean_net_bps: 2.4,
+  lower_bps: 0.3,
+  upper_bps: 4.4,
+  since: '2018-03-20T13:30:00Z',
+  sentence: '12 bets on 3 days: 58 % hit, +2.4 bp each after costs.',
+}
+
 export const wireAnalysis = {
   ticker: 'AAPL',
   bar: wireBar,
@@ -19,10 +50,11 @@ export const wireAnalysis = {
   },
   recommendation: {
     action: 'buy',
-    confidence: 0.6,
-    reason: 'Both expect a rise.',
+    reason: 'Both models lean up and rule out a fall at 80 % coverage.',
     abstained: false,
     disclaimer: 'No advice.',
+    decision: wireDecision,
+    standing: wireStanding,
   },
   as_of: '2018-03-26T13:31:00.412345678Z',
   timing: { wake_ms: 0.2, features_ms: 0.1, inference_ms: 3.1, total_ms: 4.2 },
@@ -51,6 +83,10 @@ export const wireStatus = {
   speed: 60,
   models: { lstm: 'lstm-1', transformer: 'transformer-1' },
   setup: null,
+  paused: false,
+  progress: null,
+  stale: null,
+  trouble: [],
 }
 
 export const wireSnapshot = {
@@ -101,14 +137,31 @@ export function storyAt(minute: number, fields: Partial<Story> = {}): Story {
   return { ...wireStory, published_at: first_seen_at, first_seen_at, ...fields }
 }
 
+/** A decision made in the nth minute after the open. */
+export function decisionAt(minute: number, fields: Partial<Decision> = {}): Decision {
+  return { ...wireDecision, expires_at: OPEN_TIME + (minute + 31) * MINUTE_MS, ...fields }
+}
+
+export const standing = { ...wireStanding, state: 'proven', since: OPEN_TIME } satisfies Standing
+
+/** One model's part of a decision. */
+export const said = (fields: Partial<ModelDecision>): ModelDecision => ({ ...modelDecision, ...fields })
+
 /** A verdict of the nth minute after the open. */
 export function verdictAt(minute: number, action: Action, abstained = false): Verdict {
   const time = OPEN_TIME + minute * MINUTE_MS
+  const quiet = said({ possible: ['neutral'], lean: null })
   return {
     bar_time: time,
     as_of: time + MINUTE_MS,
     lstm: { model_id: 'lstm-1', ...opinion },
     transformer: { model_id: 'transformer-1', ...opinion },
-    recommendation: { action, confidence: 0.6, reason: 'A reason.', abstained },
+    recommendation: {
+      action,
+      reason: 'A reason.',
+      abstained,
+      decision: decisionAt(minute, action === 'hold' ? { models: { lstm: quiet, transformer: quiet } } : {}),
+      standing: action === 'hold' ? null : standing,
+    },
   }
 }

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 
-import { wireAnalysis, wirePrice, wireSeries, wireSnapshot, wireStatus, wireStock, wireStory } from './test-data'
-import { findingSchema, gapSchema, readMessage, readRows, seriesSchema, storySchema } from './wire'
+import {
+  wireAnalysis,
+  wireDecision,
+  wirePrice,
+  wireSeries,
+  wireSnapshot,
+  wireStatus,
+  wireStock,
+  wireStory,
+} from './test-data'
+import { findingSchema, gapSchema, readMessage, readRows, seriesSchema, storySchema, verdictSchema } from './wire'
 
 const read = (message: unknown) => readMessage(JSON.stringify(message))
 
@@ -45,9 +54,56 @@ describe('readMessage', () => {
   it('reads analyses and statuses', () => {
     expect(read({ type: 'analysis', seq: 4, ...wireAnalysis }).value).toMatchObject({
       type: 'analysis',
-      analysis: { ticker: 'AAPL', timing: { total_ms: 4.2 }, recommendation: { action: 'buy' } },
+      analysis: {
+        ticker: 'AAPL',
+        timing: { total_ms: 4.2 },
+        recommendation: {
+          action: 'buy',
+          decision: {
+            expires_at: Date.parse('2018-03-26T14:01:00Z'),
+            models: { lstm: { possible: ['neutral', 'up'] } },
+          },
+          standing: { state: 'proven', bets: 12 },
+        },
+      },
     })
     expect(read({ type: 'status', seq: 4, status: wireStatus }).value).toMatchObject({ status: { source: 'replay' } })
+  })
+
+  it('reads recommendations that were stored before decisions were', () => {
+    const { predictions, recommendation, ...rest } = wireAnalysis
+    for (const fields of [
+      { decision: null, standing: null },
+      { decision: undefined, standing: undefined },
+    ]) {
+      const row = { ...rest, bar_time: rest.bar.time, ...predictions, recommendation: { ...recommendation, ...fields } }
+      const { rows, faults } = readRows(verdictSchema, [row], 'prediction')
+      expect(faults).toEqual([])
+      expect(rows[0]?.recommendation).toMatchObject({ decision: null, standing: null })
+    }
+  })
+
+  it('reads models without calibration', () => {
+    const uncalibrated = { coverage: null, possible: null, base_rate: null, lean: null, expected_bps: null }
+    const { models } = wireAnalysis.recommendation.decision
+    const decision = { ...wireDecision, models: { ...models, lstm: uncalibrated }, blocked_by: 'uncalibrated' }
+    const recommendation = { ...wireAnalysis.recommendation, action: 'hold', decision, standing: null }
+    expect(read({ type: 'analysis', seq: 4, ...wireAnalysis, recommendation }).value).toMatchObject({
+      analysis: { recommendation: { decision: { models: { lstm: uncalibrated } } } },
+    })
+  })
+
+  it('reads a pause, progress, silence and trouble, and does without them', () => {
+    const progress = { message: 'The LSTM learns: pass 3 of 6', done: 3, of: 6, seconds_left: 14 }
+    const stale = { since: '2018-03-26T13:31:00Z', tickers: 20, of: 20, message: 'No prices since 09:31.' }
+    const told = { ...wireStatus, paused: true, progress, stale, trouble: ['Yahoo does not answer.'] }
+    expect(read({ type: 'status', seq: 4, status: told }).value).toMatchObject({
+      status: { paused: true, progress, stale: { since: Date.parse(stale.since) }, trouble: [expect.any(String)] },
+    })
+    const older = { ...wireStatus, paused: undefined, progress: undefined, stale: undefined, trouble: undefined }
+    expect(read({ type: 'status', seq: 4, status: older }).value).toMatchObject({
+      status: { paused: false, progress: null, stale: null, trouble: [] },
+    })
   })
 
   it('reads what a first start still compiles, and does without it', () => {

@@ -36,11 +36,59 @@ const opinionSchema = z
     z.refine(({ down, neutral, up }) => Math.abs(down + neutral + up - 1) < 0.01, 'probabilities must add up to 1'),
   )
 
+const classShares = z.object({ down: probability, neutral: probability, up: probability })
+
+/** What the decision took from one model. Null: it has no calibration. */
+const modelDecisionSchema = z.object({
+  coverage: nullable(probability),
+  /** The classes that its prediction set cannot rule out. */
+  possible: nullable(z.array(z.enum(['up', 'neutral', 'down']))),
+  /** How often each class came in its calibration. */
+  base_rate: nullable(classShares),
+  /** The direction that it holds for likelier than usual; null also when there is none. */
+  lean: nullable(z.enum(['up', 'down'])),
+  /** The move it expects before costs, bp of the price; a rise is positive. */
+  expected_bps: nullable(z.number()),
+})
+
+/** How a recommendation came about. The page takes its words from here and from nowhere else. */
+const decisionSchema = z.object({
+  horizon_minutes: z.number().check(z.positive()),
+  expires_at: time,
+  headline: z.string(),
+  models: z.object({ lstm: modelDecisionSchema, transformer: modelDecisionSchema }),
+  /** Of a direction that was considered, after costs: the smaller of both models' values, bp of the price. */
+  expected_bps: nullable(z.number()),
+  /** Its lower confidence bound. */
+  expected_bps_lower: nullable(z.number()),
+  /** Buying and selling again, bp of the price. */
+  cost_bps: z.number(),
+  /** What stood in the way of a signal; null when nothing did. */
+  blocked_by: nullable(z.string()),
+})
+
+/** How the rule that spoke has fared so far. */
+const standingSchema = z.object({
+  state: z.enum(['proven', 'unproven', 'losing']),
+  /** Overlapping signals of a ticker are one. */
+  bets: z.number().check(z.gte(0)),
+  days: z.number().check(z.gte(0)),
+  hit_rate: nullable(probability),
+  mean_net_bps: nullable(z.number()),
+  lower_bps: nullable(z.number()),
+  upper_bps: nullable(z.number()),
+  since: nullable(time),
+  sentence: z.string(),
+})
+
 const recommendationSchema = z.object({
   action: z.enum(['buy', 'sell', 'hold']),
-  confidence: probability,
   reason: z.string(),
   abstained: z.boolean(),
+  /** Null: stored before decisions were. */
+  decision: nullable(decisionSchema),
+  /** Null for a hold. */
+  standing: nullable(standingSchema),
 })
 
 const timingSchema = z.object({
@@ -145,9 +193,30 @@ export const findingSchema = z.object({
   detail: z.string(),
 })
 
+/** What the drift monitor found of a champion at its last look. */
+export const driftLookSchema = z.object({
+  model_id: z.string(),
+  session: day,
+  state: z.enum(['healthy', 'degraded', 'critical']),
+})
+
 const setupSchema = z.object({
   state: z.enum(['building', 'failed']),
   done: z.number().check(z.gte(0)),
+  of: z.number().check(z.gte(0)),
+  message: z.string(),
+})
+
+const progressSchema = z.object({
+  message: z.string(),
+  done: z.number().check(z.gte(0)),
+  of: z.number().check(z.gte(0)),
+  seconds_left: nullable(z.number().check(z.gte(0))),
+})
+
+const staleSchema = z.object({
+  since: time,
+  tickers: z.number().check(z.gte(0)),
   of: z.number().check(z.gte(0)),
   message: z.string(),
 })
@@ -165,6 +234,14 @@ const statusSchema = z.object({
   models: z.object({ lstm: nullable(z.string()), transformer: nullable(z.string()) }),
   /** What a first start still compiles. */
   setup: nullable(setupSchema),
+  /** The market's clock stands still, while models train. */
+  paused: z._default(z.boolean(), false),
+  /** How far what goes on now has come. */
+  progress: nullable(progressSchema),
+  /** The market is open and nobody sends prices. */
+  stale: nullable(staleSchema),
+  /** What the operator must know, a sentence each. */
+  trouble: z._default(z.array(z.string()), []),
 })
 
 const seq = z.number().check(z.gte(0))
@@ -197,6 +274,10 @@ export type Bar = z.infer<typeof barSchema>
 export type Opinion = z.infer<typeof opinionSchema>
 export type Recommendation = z.infer<typeof recommendationSchema>
 export type Action = Recommendation['action']
+export type Decision = z.infer<typeof decisionSchema>
+export type ModelDecision = z.infer<typeof modelDecisionSchema>
+export type Standing = z.infer<typeof standingSchema>
+export type ClassName = keyof z.infer<typeof classShares>
 export type Timing = z.infer<typeof timingSchema>
 export type Verdict = z.infer<typeof verdictSchema>
 export interface Analysis extends Verdict {
@@ -212,7 +293,9 @@ export type Finding = z.infer<typeof findingSchema>
 export type Stock = Omit<z.infer<typeof stockSchema>, 'analysis'> & { analysis: Analysis | null }
 export type Status = z.infer<typeof statusSchema>
 export type Source = Status['source']
+export type DriftLook = z.infer<typeof driftLookSchema>
 export type Setup = z.infer<typeof setupSchema>
+export type Progress = z.infer<typeof progressSchema>
 export type Snapshot = Omit<z.infer<typeof snapshotSchema>, 'stocks'> & { stocks: Stock[] }
 export type PriceMessage = z.infer<typeof priceSchema>
 export type AnalysisMessage = z.infer<typeof analysisMessageSchema>

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use domain::{DISCLAIMER, Listing, Ticker};
+use domain::{DISCLAIMER, Listing, Standing, Ticker};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -35,6 +35,8 @@ pub(crate) struct View {
 #[derive(Clone, Debug)]
 struct TickerView {
     stock: StockBody,
+    /// Close of the newest bar, UTC.
+    newest_close: Option<DateTime<Utc>>,
     /// Newest closed bar, newest price inside a minute, newest analysis.
     messages: [Option<Message>; 3],
 }
@@ -181,6 +183,31 @@ impl Board {
         });
     }
 
+    /// Shows each newest analysis beside the standing that `standing` gives its rule now, and wakes all readers if any is
+    /// another than before.
+    pub(crate) fn publish_standings(&self, standing: impl Fn(&AnalysisBody) -> Option<Standing>) {
+        self.view.send_if_modified(|view| {
+            let moved: Vec<(usize, Arc<AnalysisBody>)> = view
+                .tickers
+                .iter()
+                .enumerate()
+                .filter_map(|(place, ticker)| {
+                    let analysis = ticker.stock.analysis.as_deref()?;
+                    Some((place, Arc::new(analysis.with_standing(standing(analysis))?)))
+                })
+                .collect();
+            let any = !moved.is_empty();
+            for (place, analysis) in moved {
+                let view = Arc::make_mut(view);
+                if let Some(ticker) = view.tickers.get_mut(place) {
+                    view.version += 1;
+                    Arc::make_mut(ticker).apply(Update::Analysis(analysis), view.version);
+                }
+            }
+            any
+        });
+    }
+
     /// Replaces the status and wakes all readers.
     pub(crate) fn publish_status(&self, status: StatusBody) {
         let status = Arc::new(status);
@@ -220,6 +247,7 @@ impl TickerView {
         };
         Self {
             stock,
+            newest_close: None,
             messages: [None, None, None],
         }
     }
@@ -228,6 +256,7 @@ impl TickerView {
         match update {
             Update::Bar { ticker, quote, bar } => {
                 self.set_quote(&quote);
+                self.newest_close = Some(quote.time);
                 let body = PriceBody::new(ticker, &quote, Some(bar));
                 self.messages[BAR] = Some(Message::new("price", version, &body));
                 // The minute that this price belonged to is over.
@@ -270,6 +299,14 @@ impl View {
         self.tickers
             .iter()
             .map(|ticker| ticker.stock.ticker.clone())
+            .collect()
+    }
+
+    /// All tickers, in order, with the close of their newest bar, UTC.
+    pub(crate) fn newest_closes(&self) -> Vec<(Ticker, Option<DateTime<Utc>>)> {
+        self.tickers
+            .iter()
+            .map(|ticker| (ticker.stock.ticker.clone(), ticker.newest_close))
             .collect()
     }
 
@@ -351,6 +388,10 @@ mod tests {
             speed: 1.0,
             models: ModelsInUseBody::default(),
             setup: None,
+            paused: false,
+            progress: None,
+            stale: None,
+            trouble: Vec::new(),
         };
         Board::new(&listings, status)
     }
@@ -403,7 +444,7 @@ mod tests {
             high: 2.0,
             low: 2.0,
             close: 2.0,
-            volume: 1,
+            volume: 1.0,
         };
         let ticker = Ticker::parse("AAPL").unwrap();
         board.publish(vec![Update::Bar {

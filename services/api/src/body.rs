@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{Action, Bar, DISCLAIMER, ModelId, Prediction, Probabilities, Recommendation, Ticker};
+use domain::{
+    Action, Bar, BaseRates, Block, Class, DISCLAIMER, Decision, Direction, ModelDecision, ModelId,
+    Prediction, Probabilities, Recommendation, Standing, StandingState, Ticker,
+};
 use serde::Serialize;
 use storage::StoredAnalysis;
 use utoipa::ToSchema;
@@ -25,7 +28,8 @@ pub(crate) struct BarBody {
     /// Last trade, US dollars per share.
     pub(crate) close: f64,
     /// Shares traded.
-    pub(crate) volume: u64,
+    #[serde(serialize_with = "domain::serialize_volume")]
+    pub(crate) volume: f64,
 }
 
 impl From<&Bar> for BarBody {
@@ -85,31 +89,174 @@ pub(crate) struct RecommendationBody {
     /// `buy`, `sell` or `hold`.
     #[schema(value_type = String)]
     pub(crate) action: Action,
-    /// The smaller of both models' probabilities of the recommended direction, 0 to 1.
-    pub(crate) confidence: f32,
-    /// One sentence that says why.
+    /// One or two sentences that say why, made from the decision and the standing.
     pub(crate) reason: String,
     /// A hold because the models are not sure, or because the move would not pay: not both rule out a move.
     pub(crate) abstained: bool,
     /// Goes with every recommendation.
     pub(crate) disclaimer: &'static str,
+    /// What it follows from; null for one made before decisions were stored.
+    pub(crate) decision: Option<DecisionBody>,
+    /// How the rule that spoke has fared so far; null for a hold, and for one made before standings were stored.
+    pub(crate) standing: Option<StandingBody>,
+    /// The same, to be said again beside another standing.
+    #[serde(skip)]
+    recommendation: Recommendation,
 }
 
 impl From<Recommendation> for RecommendationBody {
     fn from(recommendation: Recommendation) -> Self {
-        let Recommendation {
-            action,
-            confidence,
-            reason,
-            abstained,
-            ..
-        } = recommendation;
+        let standing = recommendation.standing.as_ref();
+        let decision = recommendation.decision.as_ref();
         Self {
-            action,
-            confidence,
-            reason,
-            abstained,
+            action: recommendation.action,
+            reason: recommendation.reason.clone(),
+            abstained: recommendation.abstained,
             disclaimer: DISCLAIMER,
+            decision: decision.map(|decision| DecisionBody::new(decision, standing)),
+            standing: standing.map(StandingBody::from),
+            recommendation,
+        }
+    }
+}
+
+/// What the dual confirmation came to for one closed bar, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Decision)]
+pub(crate) struct DecisionBody {
+    /// Minutes of trading that the models look ahead.
+    pub(crate) horizon_minutes: u32,
+    /// When these are over: what a close cuts off goes on at the next open.
+    pub(crate) expires_at: DateTime<Utc>,
+    /// The decision in a few words.
+    pub(crate) headline: String,
+    /// What each model contributes.
+    pub(crate) models: ModelDecisionsBody,
+    /// Where both lean the same way: the smaller of the values that they expect that way after costs, basis points.
+    pub(crate) expected_bps: Option<f64>,
+    /// The smaller of these values' lower bounds, basis points; above zero for a buy or a sell.
+    pub(crate) expected_bps_lower: Option<f64>,
+    /// Spread and fees of entering and leaving, basis points.
+    pub(crate) cost_bps: f64,
+    /// What keeps it from a buy or a sell: `uncalibrated`, `models_disagree`, `no_lean`, `opposite_possible` or `cost`.
+    #[schema(value_type = Option<String>)]
+    pub(crate) blocked_by: Option<Block>,
+}
+
+impl DecisionBody {
+    fn new(decision: &Decision, standing: Option<&Standing>) -> Self {
+        Self {
+            horizon_minutes: decision.horizon_minutes,
+            expires_at: decision.expires_at,
+            headline: decision.headline(standing),
+            models: ModelDecisionsBody {
+                lstm: (&decision.models.lstm).into(),
+                transformer: (&decision.models.transformer).into(),
+            },
+            expected_bps: decision.expected_bps,
+            expected_bps_lower: decision.expected_bps_lower,
+            cost_bps: decision.cost_bps,
+            blocked_by: decision.blocked_by,
+        }
+    }
+}
+
+/// What both models contribute to a decision.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ModelDecisions)]
+pub(crate) struct ModelDecisionsBody {
+    /// The recurrent network.
+    pub(crate) lstm: ModelDecisionBody,
+    /// The attention network.
+    pub(crate) transformer: ModelDecisionBody,
+}
+
+/// What one model contributes to a decision.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ModelDecision)]
+pub(crate) struct ModelDecisionBody {
+    /// Probability with which its prediction sets should hold what happens; null without a calibration.
+    pub(crate) coverage: Option<f64>,
+    /// Its prediction set, of `down`, `neutral` and `up`: what it cannot rule out; null without a calibration.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub(crate) possible: Option<Vec<Class>>,
+    /// What it gives each class of a window that tells it nothing; null without a calibration.
+    pub(crate) base_rate: Option<BaseRateBody>,
+    /// `up` or `down`: the direction that it holds possible and likelier than its base rate, of two the one that is so by
+    /// the larger factor; null without one.
+    #[schema(value_type = Option<String>)]
+    pub(crate) lean: Option<Direction>,
+    /// The move that it expects before costs, basis points, above zero for a rise; null where nothing is known.
+    pub(crate) expected_bps: Option<f64>,
+}
+
+impl From<&ModelDecision> for ModelDecisionBody {
+    fn from(decision: &ModelDecision) -> Self {
+        Self {
+            coverage: decision.coverage,
+            possible: decision.possible.clone(),
+            base_rate: decision.base_rate.map(BaseRateBody::from),
+            lean: decision.lean,
+            expected_bps: decision.expected_bps,
+        }
+    }
+}
+
+/// How often each class comes: three shares that add up to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = BaseRate)]
+pub(crate) struct BaseRateBody {
+    /// The lower barrier is touched first.
+    pub(crate) down: f64,
+    /// Neither barrier is touched in time.
+    pub(crate) neutral: f64,
+    /// The upper barrier is touched first.
+    pub(crate) up: f64,
+}
+
+impl From<BaseRates> for BaseRateBody {
+    fn from(BaseRates { down, neutral, up }: BaseRates) -> Self {
+        Self { down, neutral, up }
+    }
+}
+
+/// How a rule has fared so far: the buys, or the sells, of the present pair of models, followed forward.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Standing)]
+pub(crate) struct StandingBody {
+    /// `proven`, `unproven` or `losing`; what is losing is no recommendation until it has recovered.
+    #[schema(value_type = String)]
+    pub(crate) state: StandingState,
+    /// Signals, those of a stock that overlap counted as one.
+    pub(crate) bets: usize,
+    /// Sessions with a bet.
+    pub(crate) days: usize,
+    /// Share of the bets whose barrier in the called direction was touched first.
+    pub(crate) hit_rate: Option<f64>,
+    /// Mean return of a bet after costs, basis points.
+    pub(crate) mean_net_bps: Option<f64>,
+    /// Its lower bound over days, one-sided at 95 %; null for less than five days.
+    pub(crate) lower_bps: Option<f64>,
+    /// Its upper bound over days, one-sided at 95 %; null for less than five days.
+    pub(crate) upper_bps: Option<f64>,
+    /// Start of the first bet's bar.
+    pub(crate) since: Option<DateTime<Utc>>,
+    /// The same in a sentence.
+    pub(crate) sentence: String,
+}
+
+impl From<&Standing> for StandingBody {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            state: standing.state,
+            bets: standing.bets,
+            days: standing.days,
+            hit_rate: standing.hit_rate,
+            mean_net_bps: standing.mean_net_bps,
+            lower_bps: standing.lower_bps,
+            upper_bps: standing.upper_bps,
+            since: standing.since,
+            sentence: standing.sentence(),
         }
     }
 }
@@ -145,6 +292,20 @@ pub(crate) struct AnalysisBody {
     pub(crate) as_of: DateTime<Utc>,
     /// Where the time went.
     pub(crate) timing: TimingBody,
+}
+
+impl AnalysisBody {
+    /// The same beside another standing of the rule that spoke; none where it stands there already.
+    pub(crate) fn with_standing(&self, standing: Option<Standing>) -> Option<Self> {
+        let recommendation = &self.recommendation.recommendation;
+        if recommendation.standing == standing {
+            return None;
+        }
+        Some(Self {
+            recommendation: recommendation.clone().with_standing(standing).into(),
+            ..self.clone()
+        })
+    }
 }
 
 /// A price and its distance from the last close of the session before.
@@ -297,6 +458,42 @@ pub(crate) struct StatusBody {
     pub(crate) models: ModelsInUseBody,
     /// What a first start still compiles; null when nothing is compiled, or all is done.
     pub(crate) setup: Option<SetupBody>,
+    /// The market's clock stands still: a replay that waits for its models, or is at its end.
+    pub(crate) paused: bool,
+    /// How far the models that are trained now are; null when none are.
+    pub(crate) progress: Option<ProgressBody>,
+    /// The market is open and sends no bars; null when it does.
+    pub(crate) stale: Option<StaleBody>,
+    /// What an operator must know, a sentence each.
+    pub(crate) trouble: Vec<String>,
+}
+
+/// How far a task is that takes minutes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Progress)]
+pub(crate) struct ProgressBody {
+    /// What is done, for people.
+    pub(crate) message: String,
+    /// Steps done.
+    pub(crate) done: usize,
+    /// Steps at most, those done among them.
+    pub(crate) of: usize,
+    /// Estimate, seconds; null while there is none.
+    pub(crate) seconds_left: Option<u64>,
+}
+
+/// An open market that sends no bars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Stale)]
+pub(crate) struct StaleBody {
+    /// Close of the newest bar of these stocks, or the open of the session when none has come since.
+    pub(crate) since: DateTime<Utc>,
+    /// Stocks without bars since.
+    pub(crate) tickers: usize,
+    /// Watched stocks.
+    pub(crate) of: usize,
+    /// For people.
+    pub(crate) message: String,
 }
 
 /// The first WebSocket message, and the answer to a subscription; `type` and `seq` stand before.
@@ -375,6 +572,8 @@ pub(crate) struct StoredPredictionBody {
     pub(crate) bar_time: DateTime<Utc>,
     /// Market time of the decision.
     pub(crate) as_of: DateTime<Utc>,
+    /// The bar was missed and analysed when nobody could have acted on it any more: no part of any track record.
+    pub(crate) late: bool,
     /// What the recurrent network said.
     pub(crate) lstm: ModelOutputBody,
     /// What the attention network said.
@@ -388,6 +587,7 @@ impl From<StoredAnalysis> for StoredPredictionBody {
         Self {
             bar_time: stored.recommendation.bar_start,
             as_of: stored.as_of,
+            late: stored.late,
             lstm: ModelOutputBody::from(&stored.lstm),
             transformer: ModelOutputBody::from(&stored.transformer),
             recommendation: stored.recommendation.into(),

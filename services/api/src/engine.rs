@@ -13,13 +13,16 @@ use std::{
 use anyhow::Context as _;
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Bar, MACRO_SERIES, ModelKind, Policy, Prediction, Recommendation, SeriesId, Ticker};
+use domain::{
+    Bar, DividendFactors, MACRO_SERIES, ModelKind, Policy, Prediction, Recommendation, SeriesId,
+    Ticker,
+};
 use features::{MACRO_HORIZON, MacroEvent, NEWS_HORIZON, NewsEvent};
-use inference::{Champions, DualPrediction, Opinion};
+use inference::{Champions, DualPrediction, InferenceError, Opinion};
 use service_kit::Clock;
 use storage::{FormingPrice, Notice, PgPool};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
@@ -27,10 +30,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     board::{Board, Update},
     body::{AnalysisBody, BarBody, ModelOutputBody, ModelOutputsBody, Quote, TimingBody},
-    champions::Models,
+    champions::{Failure, Models},
     line::{Events, HISTORY_BARS, Line},
     metrics::Metrics,
     recorder::Decision,
+    staleness::Moment,
+    standings::Standings,
     thresholds::Thresholds,
 };
 
@@ -43,6 +48,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// Bars that are read again beside the new ones, so that a hole before them shows.
 const OVERLAP_BARS: usize = 3;
+
+/// What is said of a bar so long after its close is late, market time: no rhythm of polls is that slow.
+const LATE_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// How far the live path has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +69,15 @@ pub(crate) struct Progress {
     pub(crate) trouble: Option<String>,
 }
 
+/// Makes decisions of what the models say.
+#[derive(Clone)]
+pub(crate) struct Decider {
+    pub(crate) clock: Clock,
+    pub(crate) policy: Policy,
+    pub(crate) thresholds: watch::Receiver<Thresholds>,
+    pub(crate) standings: watch::Receiver<Standings>,
+}
+
 /// The live path's state.
 pub(crate) struct Engine {
     pub(crate) pool: PgPool,
@@ -68,10 +85,11 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) policy: Policy,
+    pub(crate) decider: Decider,
     pub(crate) models: watch::Receiver<Models>,
-    pub(crate) thresholds: watch::Receiver<Thresholds>,
     pub(crate) decisions: mpsc::Sender<Vec<Decision>>,
+    /// Tells of champions that failed on what they were asked.
+    pub(crate) failures: watch::Sender<Option<Failure>>,
     pub(crate) progress: watch::Sender<Progress>,
     /// In the order of the board.
     pub(crate) lines: Vec<Line>,
@@ -140,13 +158,15 @@ impl Work {
 }
 
 impl Engine {
-    /// Runs until the token is cancelled. `arrivals` are the database's notices.
+    /// Runs until the token is cancelled. `arrivals` are the database's notices; they go on to the next engine should this
+    /// one panic.
     pub(crate) async fn run(
         mut self,
-        mut arrivals: mpsc::Receiver<Arrival>,
+        arrivals: Arc<Mutex<mpsc::Receiver<Arrival>>>,
         safety: Duration,
         shutdown: CancellationToken,
     ) {
+        let mut arrivals = arrivals.lock().await;
         let mut safety = tokio::time::interval(safety);
         safety.set_missed_tick_behavior(MissedTickBehavior::Delay);
         safety.reset();
@@ -223,6 +243,8 @@ impl Engine {
             Notice::CorporateActions { tickers } => work.anew.extend(self.places(tickers)),
             Notice::NewsScored { tickers } => work.news.extend(self.places(tickers)),
             Notice::MacroReleased => work.economy = true,
+            // The standings' keeper listens to these.
+            Notice::OutcomesStored => (),
             Notice::Reconnected => {
                 tracing::info!("listening to the database again: reading what was missed");
                 work.received.get_or_insert(arrival.received);
@@ -308,6 +330,7 @@ impl Engine {
             let news = self.read_news(work, &bars).await?;
             anyhow::Ok(Stored {
                 economy: self.read_economy(work, &bars).await?,
+                dividends: self.read_dividends(&bars).await?,
                 bars,
                 news,
             })
@@ -343,16 +366,21 @@ impl Engine {
         };
         let mut updates = self.bar_updates(&outcome.new_bars);
         let decisions = match (champions, outcome.predictions) {
-            (Some(champions), Ok(predictions)) => self.decide(&champions, predictions, as_of),
-            (_, Err(error)) => {
+            (Some(champions), Ok(predictions)) => {
+                self.decider.decide(&champions, predictions, as_of)
+            }
+            (Some(champions), Err(error)) => {
                 tracing::error!(
-                    error = format!("{error:#}"),
+                    error = &error as &dyn std::error::Error,
                     "the models failed; prices go on"
                 );
                 self.metrics.inference_failures.add(1);
+                // The bars wait for whoever is put in their place.
+                self.failures
+                    .send_replace(Some(Failure::new(champions, &error)));
                 Vec::new()
             }
-            (None, Ok(_)) => Vec::new(),
+            (None, _) => Vec::new(),
         };
         updates.extend(
             decisions
@@ -411,6 +439,37 @@ impl Engine {
             );
         }
         Ok(stored)
+    }
+
+    /// What takes dividends out of the prices of tickers that were read anew, as when an action was told, or whose first
+    /// bar of a session was read: it may be an ex-date.
+    async fn read_dividends(
+        &self,
+        stored: &[StoredBars],
+    ) -> anyhow::Result<Vec<(usize, DividendFactors)>> {
+        let day = |bar: &Bar| bar.start.date_naive();
+        let wanted: BTreeMap<Ticker, usize> = stored
+            .iter()
+            .filter_map(|stored| {
+                let line = self.lines.get(stored.place)?;
+                let newest = stored.bars.last()?;
+                (stored.whole || line.newest().map(day) != Some(day(newest)))
+                    .then(|| (line.ticker().clone(), stored.place))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tickers: Vec<Ticker> = wanted.keys().cloned().collect();
+        let mut factors = storage::dividend_factors(&self.pool, &tickers)
+            .await
+            .with_context(|| {
+                format!("the dividends of {} tickers cannot be read", tickers.len())
+            })?;
+        Ok(wanted
+            .into_iter()
+            .map(|(ticker, place)| (place, factors.remove(&ticker).unwrap_or_default()))
+            .collect())
     }
 
     /// Stories of the tickers where they changed, or where bars came that reach further back than the stories known.
@@ -518,8 +577,9 @@ impl Engine {
         let minutes: i64 = sessions
             .iter()
             .map(|session| {
-                (session.close.min(until + TimeDelta::minutes(1)) - session.open.max(since))
-                    .num_minutes()
+                let minute = TimeDelta::minutes(1);
+                let last = until.min(session.close - minute);
+                (last + minute - session.open.max(since)).num_minutes()
             })
             .filter(|minutes| *minutes > 0)
             .sum();
@@ -593,64 +653,6 @@ impl Engine {
         })
     }
 
-    fn decide(
-        &self,
-        champions: &Champions,
-        predictions: Vec<(Bar, DualPrediction)>,
-        as_of: DateTime<Utc>,
-    ) -> Vec<Decision> {
-        let thresholds = self.thresholds.borrow();
-        predictions
-            .into_iter()
-            .map(
-                |(
-                    bar,
-                    DualPrediction {
-                        ticker,
-                        lstm,
-                        transformer,
-                        volatility,
-                    },
-                )| {
-                    let lstm_record = thresholds.of(&champions.lstm, bar.start);
-                    let transformer_record = thresholds.of(&champions.transformer, bar.start);
-                    let recommendation: Recommendation = inference::confirm(
-                        &self.policy,
-                        ticker.clone(),
-                        bar.start,
-                        volatility,
-                        Opinion {
-                            probabilities: &lstm,
-                            abstention: lstm_record.as_ref(),
-                        },
-                        Opinion {
-                            probabilities: &transformer,
-                            abstention: transformer_record.as_ref(),
-                        },
-                    );
-                    let prediction = |kind, model: &inference::Model, probabilities| Prediction {
-                        ticker: ticker.clone(),
-                        bar_start: bar.start,
-                        kind,
-                        model_id: model.manifest().model_id.clone(),
-                        probabilities,
-                    };
-                    Decision {
-                        bar,
-                        lstm: prediction(ModelKind::Lstm, &champions.lstm, lstm),
-                        transformer: prediction(
-                            ModelKind::Transformer,
-                            &champions.transformer,
-                            transformer,
-                        ),
-                        recommendation,
-                        as_of,
-                    }
-                },
-            )
-            .collect()
-    }
-
     fn measure(
         &self,
         received: Instant,
@@ -701,6 +703,75 @@ impl Engine {
     }
 }
 
+impl Decider {
+    pub(crate) fn decide(
+        &self,
+        champions: &Champions,
+        predictions: Vec<(Bar, DualPrediction)>,
+        as_of: DateTime<Utc>,
+    ) -> Vec<Decision> {
+        let thresholds = self.thresholds.borrow();
+        let standings = self.standings.borrow();
+        let models = [champions.lstm.id(), champions.transformer.id()];
+        let late_after = Moment::of(&self.clock).at_least(LATE_AFTER);
+        predictions
+            .into_iter()
+            .map(
+                |(
+                    bar,
+                    DualPrediction {
+                        ticker,
+                        lstm,
+                        transformer,
+                        volatility,
+                    },
+                )| {
+                    let lstm_record = thresholds.of(&champions.lstm, bar.start);
+                    let transformer_record = thresholds.of(&champions.transformer, bar.start);
+                    let late = as_of - bar.close_time() > late_after;
+                    let decision = inference::confirm(
+                        &self.policy,
+                        // The models' foresight of a late one began at its bar's close all the same.
+                        if late { bar.close_time() } else { as_of },
+                        volatility,
+                        Opinion {
+                            probabilities: &lstm,
+                            abstention: lstm_record.as_ref(),
+                        },
+                        Opinion {
+                            probabilities: &transformer,
+                            abstention: transformer_record.as_ref(),
+                        },
+                    );
+                    let direction = decision.action().direction();
+                    let standing = direction.map(|direction| standings.of(models, direction));
+                    let recommendation =
+                        Recommendation::new(ticker.clone(), bar.start, decision, standing);
+                    let prediction = |kind, model: &inference::Model, probabilities| Prediction {
+                        ticker: ticker.clone(),
+                        bar_start: bar.start,
+                        kind,
+                        model_id: model.manifest().model_id.clone(),
+                        probabilities,
+                    };
+                    Decision {
+                        bar,
+                        lstm: prediction(ModelKind::Lstm, &champions.lstm, lstm),
+                        transformer: prediction(
+                            ModelKind::Transformer,
+                            &champions.transformer,
+                            transformer,
+                        ),
+                        recommendation,
+                        as_of,
+                        late,
+                    }
+                },
+            )
+            .collect()
+    }
+}
+
 /// What was read of one ticker.
 struct StoredBars {
     place: usize,
@@ -714,6 +785,8 @@ struct Stored {
     bars: Vec<StoredBars>,
     /// By place.
     news: Vec<(usize, Events<Vec<NewsEvent>>)>,
+    /// By place.
+    dividends: Vec<(usize, DividendFactors)>,
     /// For all lines, where there is something new.
     economy: Option<Events<Arc<[MacroEvent]>>>,
 }
@@ -729,7 +802,7 @@ struct Outcome {
     lines: Vec<Line>,
     /// Places of the lines with a new newest bar, or other values of it.
     new_bars: Vec<usize>,
-    predictions: anyhow::Result<Vec<(Bar, DualPrediction)>>,
+    predictions: Result<Vec<(Bar, DualPrediction)>, InferenceError>,
     features: Duration,
     inference: Duration,
 }
@@ -746,6 +819,11 @@ impl Batch {
         if let Some(economy) = &self.stored.economy {
             for line in &mut self.lines {
                 line.take_economy(economy.clone());
+            }
+        }
+        for (place, dividends) in self.stored.dividends {
+            if let Some(line) = self.lines.get_mut(place) {
+                line.take_dividends(dividends);
             }
         }
         let mut new_bars = Vec::new();
@@ -777,7 +855,7 @@ impl Batch {
     fn predict(
         lines: &mut [Line],
         champions: Option<&Champions>,
-    ) -> anyhow::Result<Vec<(Bar, DualPrediction)>> {
+    ) -> Result<Vec<(Bar, DualPrediction)>, InferenceError> {
         let Some(champions) = champions else {
             return Ok(Vec::new());
         };

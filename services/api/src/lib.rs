@@ -2,6 +2,7 @@
 
 mod board;
 mod body;
+mod catch_up;
 mod champions;
 mod engine;
 mod error;
@@ -14,8 +15,12 @@ mod server;
 mod settings;
 mod setup;
 mod socket;
+mod staleness;
+mod standings;
 mod state;
 mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thresholds;
 
 pub use server::{App, bind};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{BAR_SECONDS, Bar, Ticker};
+use domain::{BAR_SECONDS, Bar, DividendFactors, Ticker};
 use features::{MacroEvent, NewsEvent, StreamError, TickerContext, WARM_UP_SESSIONS};
 use inference::LiveTicker;
 
@@ -40,8 +40,10 @@ pub(crate) struct Events<E> {
 #[derive(Debug)]
 pub(crate) struct Line {
     ticker: Ticker,
-    /// Ascending by start, without duplicates.
+    /// Ascending by start, without duplicates; prices as they were paid.
     bars: Vec<Bar>,
+    /// Taken out of the prices that are folded into the features, as in training.
+    dividends: DividendFactors,
     /// Nothing before they were read for the first time.
     news: Option<Events<Vec<NewsEvent>>>,
     /// The same for all lines.
@@ -64,6 +66,7 @@ impl Line {
         Self {
             ticker,
             bars: Vec::new(),
+            dividends: DividendFactors::default(),
             news: None,
             economy: None,
             live: LiveTicker::new(),
@@ -155,6 +158,18 @@ impl Line {
             self.bars.drain(..older);
         }
         self.take(stored)
+    }
+
+    /// Takes over what takes dividends out of prices. At an ex-date's open the features are folded anew, so that none
+    /// holds the fall for a loss.
+    pub(crate) fn take_dividends(&mut self, dividends: DividendFactors) {
+        if dividends == self.dividends {
+            return;
+        }
+        self.dividends = dividends;
+        if let Some(oldest) = self.oldest().map(|bar| bar.start) {
+            self.fold_anew(oldest);
+        }
     }
 
     /// Takes over all stories since a moment.
@@ -290,7 +305,7 @@ impl Line {
     }
 
     fn fold(&mut self, bar: &Bar) {
-        match self.live.push(bar) {
+        match self.live.push(&self.dividends.total_return(bar)) {
             Ok(full) => {
                 self.window_full = full;
                 self.folded_until = Some(bar.close_time());
@@ -360,6 +375,50 @@ mod tests {
         let mut window = vec![0.0; WINDOW * FEATURE_COUNT];
         live.write_window(&scaler, &mut window);
         window
+    }
+
+    #[test]
+    fn a_dividend_is_no_loss_to_the_models_and_prices_stay_those_that_were_paid() {
+        // A dividend of a tenth on the last day: every price from its open on is lower by it.
+        let before = history();
+        let ex_date = chrono::NaiveDate::from_ymd_opt(2018, 3, 26).unwrap();
+        let open = calendar::nyse().session_on(ex_date).unwrap().open;
+        let paid: Vec<Bar> = before
+            .iter()
+            .map(|bar| {
+                let factor = if bar.start < open { 1.0 } else { 0.9 };
+                let [open, high, low, close] =
+                    [bar.open, bar.high, bar.low, bar.close].map(|price| price.get() * factor);
+                Bar::new(bar.start, open, high, low, close, bar.volume).unwrap()
+            })
+            .collect();
+        let folded = |bars: &[Bar]| {
+            let mut line = line();
+            line.take(bars);
+            window(line.live())
+        };
+        let dividends = DividendFactors::new(vec![(open, 0.9)]).unwrap();
+        let known = paid.partition_point(|bar| bar.start < open);
+        let mut line = line();
+        line.take(&paid[..known]);
+        // With the first bar of the ex-date, as the engine reads it.
+        line.take_dividends(dividends);
+        line.take(&paid[known - 3..]);
+        let largest = |left: &[f32], right: &[f32]| {
+            let differences = left
+                .iter()
+                .zip(right)
+                .map(|(left, right)| (left - right).abs());
+            differences.fold(0.0_f32, f32::max)
+        };
+        let expected = folded(&before);
+        assert!(largest(&window(line.live()), &expected) < 1e-4);
+        assert!(
+            largest(&folded(&paid), &expected) > 0.01,
+            "without it the fall is seen"
+        );
+        assert_eq!(line.close_before(open), Some(before[known - 1].close.get()));
+        assert_eq!(line.newest(), paid.last());
     }
 
     #[test]
@@ -509,7 +568,7 @@ mod tests {
                 let price = |price: domain::Price| price.get() / 2.0;
                 let (open, high) = (price(bar.open), price(bar.high));
                 let (low, close) = (price(bar.low), price(bar.close));
-                Bar::new(bar.start, open, high, low, close, bar.volume as f64 * 2.0).unwrap()
+                Bar::new(bar.start, open, high, low, close, bar.volume * 2.0).unwrap()
             })
             .collect();
         let mut line = line();

@@ -23,7 +23,7 @@ struct Arguments {
 }
 
 /// The variables that it reads beside those of all programs.
-const ENVIRONMENT: [&str; 9] = [
+const ENVIRONMENT: [&str; 13] = [
     "TANDEM_CONFIG",
     "DATABASE_URL",
     "TANDEM_CLOCK",
@@ -33,6 +33,10 @@ const ENVIRONMENT: [&str; 9] = [
     "TANDEM_MODELS_DIR",
     "TANDEM_MODEL_CONFIG",
     "TANDEM_BUILD_FILE",
+    "TANDEM_ALERT_WEBHOOK",
+    "TANDEM_ALERT_SMTP_URL",
+    "TANDEM_ALERT_TO",
+    "TANDEM_ALERT_FROM",
 ];
 
 #[tokio::main]

@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) forming_prices: Counter,
     /// Analyses published.
     pub(crate) analyses: Counter,
+    /// Analyses of bars that the live path missed.
+    pub(crate) analyses_late: Counter,
     /// Batches that the models failed on.
     pub(crate) inference_failures: Counter,
     /// Analyses stored.
@@ -136,6 +138,11 @@ impl Metrics {
                 &self.forming_prices,
             ),
             ("analyses_total", "Analyses published.", &self.analyses),
+            (
+                "analyses_late_total",
+                "Analyses of bars that the live path missed.",
+                &self.analyses_late,
+            ),
             (
                 "inference_failures_total",
                 "Batches that the models failed on.",

@@ -1,12 +1,12 @@
 //! Stores what was decided, after it was published: a client does not wait for the disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use domain::{Bar, Prediction, Recommendation};
 use storage::{PgPool, StorageError};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use crate::metrics::Metrics;
 
@@ -16,6 +16,9 @@ pub(crate) const QUEUE_PASSES: usize = 1_000;
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
+/// Panics at one pass after which it is given up.
+const MOST_PANICS: usize = 3;
 
 /// Both predictions and the recommendation for one closed bar.
 #[derive(Clone, Debug)]
@@ -30,38 +33,93 @@ pub(crate) struct Decision {
     pub(crate) recommendation: Recommendation,
     /// Market time of the decision, the same for all of a pass.
     pub(crate) as_of: DateTime<Utc>,
+    /// Nobody could have acted on it: it belongs to the record of the bars and not to that of the models.
+    pub(crate) late: bool,
 }
 
-/// Stores decisions until the live path ends and nothing waits any more.
-///
-/// Storing twice is the same as once, so whatever failed is simply tried again; only what the database refuses for
-/// good is given up, with an error that names it.
-pub(crate) async fn run(
-    pool: PgPool,
-    mut decisions: mpsc::Receiver<Vec<Decision>>,
-    metrics: Arc<Metrics>,
-) {
-    while let Some(pass) = decisions.recv().await {
-        match store_stubbornly(&pool, &pass).await {
-            Ok(()) => metrics.analyses_stored.add(pass.len()),
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"), analyses = pass.len(), bar.start = %first_bar(&pass),
-                    "the database refuses analyses: they are lost to the track record"
-                );
-                metrics.analyses_lost.add(pass.len());
-            }
+/// What waits to be stored, in order. It outlives a recorder that panics.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    passes: mpsc::Receiver<Vec<Decision>>,
+    /// The pass that is being stored.
+    current: Option<Vec<Decision>>,
+    /// How often that was begun.
+    attempts: usize,
+}
+
+impl Queue {
+    pub(crate) const fn new(passes: mpsc::Receiver<Vec<Decision>>) -> Self {
+        Self {
+            passes,
+            current: None,
+            attempts: 0,
         }
-        metrics.analyses_waiting.add(-(pass.len() as i64));
     }
 }
 
-async fn store_stubbornly(pool: &PgPool, pass: &[Decision]) -> anyhow::Result<()> {
+/// Stores decisions until nobody can send any more and nothing waits.
+///
+/// Storing twice is the same as once, so whatever failed is simply tried again, in order; only what the database refuses for
+/// good is given up, with an error that names it.
+pub(crate) async fn run(pool: PgPool, queue: Arc<Mutex<Queue>>, metrics: Arc<Metrics>) {
+    let mut queue = queue.lock().await;
+    let queue = &mut *queue;
+    loop {
+        if queue.current.is_none() {
+            queue.current = queue.passes.recv().await;
+            queue.attempts = 0;
+        }
+        let Some(pass) = &queue.current else { return };
+        queue.attempts += 1;
+        if queue.attempts > MOST_PANICS {
+            lose(pass, "storing them panics", &metrics);
+        } else {
+            store_whatever_can_be(&pool, pass, &metrics).await;
+        }
+        metrics.analyses_waiting.add(-(pass.len() as i64));
+        queue.current = None;
+    }
+}
+
+/// A pass that is refused for good is stored one by one, so that only what is wrong with it is lost.
+async fn store_whatever_can_be(pool: &PgPool, pass: &[Decision], metrics: &Metrics) {
+    match store_stubbornly(pool, pass).await {
+        Ok(()) => metrics.analyses_stored.add(pass.len()),
+        Err(error) if pass.len() <= 1 => {
+            let why = format!("the database refuses them: {:#}", anyhow::Error::new(error));
+            lose(pass, &why, metrics);
+        }
+        Err(_) => {
+            for decision in pass {
+                Box::pin(store_whatever_can_be(
+                    pool,
+                    slice::from_ref(decision),
+                    metrics,
+                ))
+                .await;
+            }
+        }
+    }
+}
+
+fn lose(pass: &[Decision], why: &str, metrics: &Metrics) {
+    tracing::error!(
+        analyses = pass.len(), bar.start = %first_bar(pass), ticker = first_ticker(pass),
+        "analyses are lost to the track record: {why}"
+    );
+    metrics.analyses_lost.add(pass.len());
+}
+
+/// Tries until it is done.
+///
+/// # Errors
+/// What trying again does not help.
+async fn store_stubbornly(pool: &PgPool, pass: &[Decision]) -> Result<(), StorageError> {
     let mut retry = FIRST_RETRY;
     loop {
         let error = match tokio::time::timeout(STORE_TIMEOUT, store(pool, pass)).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) if !error.is_retryable() => return Err(error.into()),
+            Ok(Err(error)) if !error.is_retryable() => return Err(error),
             Ok(Err(error)) => anyhow::Error::new(error),
             Err(_elapsed) => anyhow!("no answer within {} s", STORE_TIMEOUT.as_secs()),
         };
@@ -78,19 +136,29 @@ async fn store(pool: &PgPool, pass: &[Decision]) -> Result<(), StorageError> {
     let Some(first) = pass.first() else {
         return Ok(());
     };
-    let predictions: Vec<Prediction> = pass
-        .iter()
-        .flat_map(|decision| [decision.lstm.clone(), decision.transformer.clone()])
-        .collect();
-    let recommendations: Vec<Recommendation> = pass
-        .iter()
-        .map(|decision| decision.recommendation.clone())
-        .collect();
-    storage::store_analyses(pool, first.as_of, &predictions, &recommendations).await?;
+    for late in [false, true] {
+        let decisions = || pass.iter().filter(|decision| decision.late == late);
+        let predictions: Vec<Prediction> = decisions()
+            .flat_map(|decision| [decision.lstm.clone(), decision.transformer.clone()])
+            .collect();
+        let recommendations: Vec<Recommendation> = decisions()
+            .map(|decision| decision.recommendation.clone())
+            .collect();
+        if late && !predictions.is_empty() {
+            storage::store_late_analyses(pool, first.as_of, &predictions, &recommendations).await?;
+        } else if !predictions.is_empty() {
+            storage::store_analyses(pool, first.as_of, &predictions, &recommendations).await?;
+        }
+    }
     Ok(())
 }
 
 fn first_bar(pass: &[Decision]) -> DateTime<Utc> {
     pass.first()
         .map_or(DateTime::UNIX_EPOCH, |decision| decision.bar.start)
+}
+
+fn first_ticker(pass: &[Decision]) -> &str {
+    pass.first()
+        .map_or("", |decision| decision.recommendation.ticker.as_str())
 }

@@ -6,26 +6,32 @@ use axum::{
     serve::{Listener as _, ListenerExt as _},
 };
 use calendar::nyse;
-use service_kit::Clock;
+use inference::LiveChampions;
+use model_registry::ChampionsFile;
+use service_kit::{Clock, TaskProgress, keep_running};
 use storage::{Channel, Listener, PgPool};
 use tokio::{
     net::{TcpListener, TcpSocket},
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
+    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     board::Board,
-    champions::{self, Diary, Models, Places},
-    engine::{Arrival, Engine, Progress},
+    catch_up::CatchUp,
+    champions::{Diary, Loader, Models, Places},
+    engine::{Arrival, Decider, Engine, Progress},
     handlers,
     line::Line,
     metrics::Metrics,
-    recorder,
+    recorder::{self, Queue},
     settings::{Settings, Timing},
     setup::SetupFile,
+    staleness::{Moment, Silence, Watcher},
+    standings::{StandingKeeper, Standings},
     state::AppState,
-    status::{StatusKeeper, status},
+    status::{Facts, StatusKeeper, status},
     thresholds::{self, Thresholds},
 };
 
@@ -67,16 +73,17 @@ impl App {
             watched: tickers.len(),
             ..Progress::default()
         };
-        let now = (clock.now(), clock.speed());
-        let first_status = status(
-            now.0,
-            now.1,
-            settings.source,
+        let moment = Moment::of(&clock);
+        let first_status = status(Facts {
+            moment,
+            source: settings.source,
             calendar,
-            &Models::default(),
-            &waiting,
-            None,
-        );
+            models: &Models::default(),
+            progress: &waiting,
+            setup: None,
+            training: None,
+            silence: Silence::default(),
+        });
         let board = Arc::new(Board::new(&settings.universe.tickers, first_status));
         let (progress_sender, progress) = watch::channel(waiting);
         let tasks = TaskTracker::new();
@@ -87,47 +94,150 @@ impl App {
         };
 
         // Listening starts before the bars are loaded: what is committed meanwhile is seen twice rather than never.
-        let arrivals = listen(&pool, &tasks, shutdown.clone()).await?;
+        let listener = Listener::connect(&pool, &CHANNELS).await?;
+        let owner = Owner {
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let (arrivals_sender, arrivals) = mpsc::channel(QUEUE_NOTICES);
+        // Whoever is begun again connects anew, and says that something may have been missed.
+        let first_listener = Arc::new(Mutex::new(Some(listener)));
+        owner.keep("notices of the database", {
+            let (pool, shutdown) = (pool.clone(), shutdown.clone());
+            move || {
+                let (first, pool) = (Arc::clone(&first_listener), pool.clone());
+                let (sender, shutdown) = (arrivals_sender.clone(), shutdown.clone());
+                async move {
+                    let first = first.lock().await.take();
+                    let listener = first.unwrap_or_else(|| Listener::new(&pool, &CHANNELS));
+                    listen(listener, sender, shutdown).await;
+                }
+            }
+        });
         let (decisions_sender, decisions) = mpsc::channel(recorder::QUEUE_PASSES);
-        tasks.spawn(recorder::run(pool.clone(), decisions, Arc::clone(&metrics)));
-        tasks.spawn(champions::keep_loaded(
-            places.clone(),
+        let queue = Arc::new(Mutex::new(Queue::new(decisions)));
+        owner.keep("recorder", {
+            let (pool, metrics) = (pool.clone(), Arc::clone(&metrics));
+            move || recorder::run(pool.clone(), Arc::clone(&queue), Arc::clone(&metrics))
+        });
+        let (failures_sender, failures) = watch::channel(None);
+        let live_champions = Arc::new(LiveChampions::new(
+            ChampionsFile::new(&places.model_config),
+            &places.models_dir,
             tickers.len(),
-            models_sender,
-            Arc::clone(&metrics),
-            Timing::interval(timing.reload_seconds),
-            Diary::new(pool.clone(), clock.clone(), settings.policy.coverage),
-            shutdown.clone(),
         ));
+        owner.keep("models", {
+            let (pool, clock) = (pool.clone(), clock.clone());
+            let (places, metrics) = (places.clone(), Arc::clone(&metrics));
+            let (tickers, coverage) = (tickers.len(), settings.policy.coverage);
+            let shutdown = shutdown.clone();
+            move || {
+                let loader = Loader {
+                    live: Arc::clone(&live_champions),
+                    places: places.clone(),
+                    tickers,
+                    models: models_sender.clone(),
+                    failures: failures.clone(),
+                    metrics: Arc::clone(&metrics),
+                    diary: Diary::new(pool.clone(), clock.clone(), coverage),
+                    preparing: JoinSet::new(),
+                };
+                loader.run(Timing::interval(timing.reload_seconds), shutdown.clone())
+            }
+        });
         let (thresholds_sender, thresholds) = watch::channel(Thresholds::default());
-        tasks.spawn(thresholds::keep_moving(
-            pool.clone(),
-            clock.clone(),
-            models.clone(),
-            thresholds_sender,
-            Timing::interval(timing.safety_seconds),
-            shutdown.clone(),
-        ));
-        let engine = Engine {
-            pool: pool.clone(),
+        owner.keep("thresholds", {
+            let (pool, clock, models) = (pool.clone(), clock.clone(), models.clone());
+            let shutdown = shutdown.clone();
+            move || {
+                thresholds::keep_moving(
+                    pool.clone(),
+                    clock.clone(),
+                    models.clone(),
+                    thresholds_sender.clone(),
+                    Timing::interval(timing.safety_seconds),
+                    shutdown.clone(),
+                )
+            }
+        });
+        let (standings_sender, standings) = watch::channel(Standings::default());
+        owner.keep("standings", {
+            let keeper = StandingKeeper {
+                pool: pool.clone(),
+                clock: clock.clone(),
+                policy: settings.policy,
+                board: Arc::clone(&board),
+                models: models.clone(),
+                standings: standings_sender,
+            };
+            let shutdown = shutdown.clone();
+            move || keeper.clone().run(shutdown.clone())
+        });
+        let decider = Decider {
+            clock: clock.clone(),
+            policy: settings.policy,
+            thresholds,
+            standings: standings.clone(),
+        };
+        let arrivals = Arc::new(Mutex::new(arrivals));
+        owner.keep("live path", {
+            let (pool, clock, shutdown) = (pool.clone(), clock.clone(), shutdown.clone());
+            let (board, metrics) = (Arc::clone(&board), Arc::clone(&metrics));
+            let (models, decider) = (models.clone(), decider.clone());
+            let (decisions, tickers) = (decisions_sender.clone(), tickers.clone());
+            move || {
+                let engine = Engine {
+                    pool: pool.clone(),
+                    calendar,
+                    clock: clock.clone(),
+                    board: Arc::clone(&board),
+                    metrics: Arc::clone(&metrics),
+                    decider: decider.clone(),
+                    models: models.clone(),
+                    decisions: decisions.clone(),
+                    failures: failures_sender.clone(),
+                    progress: progress_sender.clone(),
+                    lines: tickers.iter().cloned().map(Line::new).collect(),
+                    economy_since: None,
+                    next_to_check: 0,
+                };
+                let safety = Timing::interval(timing.safety_seconds);
+                engine.run(Arc::clone(&arrivals), safety, shutdown.clone())
+            }
+        });
+        owner.keep("missed bars", {
+            let (pool, clock, shutdown) = (pool.clone(), clock.clone(), shutdown.clone());
+            let (metrics, models) = (Arc::clone(&metrics), models.clone());
+            move || {
+                let catch_up = CatchUp {
+                    pool: pool.clone(),
+                    calendar,
+                    clock: clock.clone(),
+                    tickers: tickers.clone(),
+                    models: models.clone(),
+                    decider: decider.clone(),
+                    decisions: decisions_sender.clone(),
+                    metrics: Arc::clone(&metrics),
+                };
+                catch_up.run(Timing::interval(timing.safety_seconds), shutdown.clone())
+            }
+        });
+        let watcher = Watcher {
+            board: Arc::clone(&board),
             calendar,
             clock: clock.clone(),
-            board: Arc::clone(&board),
-            metrics: Arc::clone(&metrics),
-            policy: settings.policy,
-            models: models.clone(),
-            thresholds,
-            decisions: decisions_sender,
-            progress: progress_sender,
-            lines: tickers.into_iter().map(Line::new).collect(),
-            economy_since: None,
-            next_to_check: 0,
+            progress: progress.clone(),
+            started: moment.now,
         };
-        tasks.spawn(engine.run(
-            arrivals,
-            Timing::interval(timing.safety_seconds),
-            shutdown.clone(),
-        ));
+        owner.keep("alerts", {
+            let (watcher, alerts) = (watcher.clone(), settings.alerts);
+            let (source, shutdown) = (settings.source, shutdown.clone());
+            move || {
+                let (watcher, alerts) = (watcher.clone(), alerts.clone());
+                let shutdown = shutdown.clone();
+                async move { watcher.alert(&alerts, source, &shutdown).await }
+            }
+        });
         let keeper = StatusKeeper {
             board: Arc::clone(&board),
             calendar,
@@ -136,8 +246,16 @@ impl App {
             models: models.clone(),
             progress: progress.clone(),
             setup: SetupFile::new(settings.build_file),
+            training: TaskProgress::of_training(&places.models_dir),
+            watcher: watcher.clone(),
         };
-        tasks.spawn(keeper.run(Timing::interval(timing.status_seconds), shutdown.clone()));
+        owner.keep("status", {
+            let shutdown = shutdown.clone();
+            move || {
+                let repeat = Timing::interval(timing.status_seconds);
+                keeper.clone().run(repeat, shutdown.clone())
+            }
+        });
 
         let state = AppState {
             pool,
@@ -145,7 +263,9 @@ impl App {
             board,
             metrics,
             models,
+            standings,
             progress,
+            watcher,
             places: Arc::new(places),
             frontend_dir: Arc::new(settings.frontend_dir),
             policy: settings.policy,
@@ -208,34 +328,50 @@ impl App {
     }
 }
 
+/// Owns the service's tasks: one that panics is begun again.
+struct Owner {
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Owner {
+    /// Begins a task that ends when the token is cancelled.
+    fn keep<F>(&self, name: &'static str, begin: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        #[cfg(feature = "testing")]
+        let begin = move || crate::testing::until_panic(name, begin());
+        self.tasks
+            .spawn(keep_running(name, self.shutdown.clone(), begin));
+    }
+}
+
+/// What the live path hears of.
+const CHANNELS: [Channel; 5] = [
+    Channel::BarCommitted,
+    Channel::FormingPrice,
+    Channel::CorporateAction,
+    Channel::NewsScored,
+    Channel::MacroReleased,
+];
+
 /// Forwards the database's notices with their time of arrival.
 async fn listen(
-    pool: &PgPool,
-    tasks: &TaskTracker,
+    mut listener: Listener,
+    sender: mpsc::Sender<Arrival>,
     shutdown: CancellationToken,
-) -> anyhow::Result<mpsc::Receiver<Arrival>> {
-    let channels = [
-        Channel::BarCommitted,
-        Channel::FormingPrice,
-        Channel::CorporateAction,
-        Channel::NewsScored,
-        Channel::MacroReleased,
-    ];
-    let mut listener = Listener::connect(pool, &channels).await?;
-    let (sender, receiver) = mpsc::channel(QUEUE_NOTICES);
-    tasks.spawn(async move {
-        loop {
-            let notice = tokio::select! {
-                () = shutdown.cancelled() => return,
-                notice = listener.next() => notice,
-            };
-            let received = std::time::Instant::now();
-            if sender.send(Arrival { received, notice }).await.is_err() {
-                return;
-            }
+) {
+    loop {
+        let notice = tokio::select! {
+            () = shutdown.cancelled() => return,
+            notice = listener.next() => notice,
+        };
+        let received = std::time::Instant::now();
+        if sender.send(Arrival { received, notice }).await.is_err() {
+            return;
         }
-    });
-    Ok(receiver)
+    }
 }
 
 /// Takes the address for this process.

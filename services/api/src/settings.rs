@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use alerts::{AlertSettings, Alerts};
 use anyhow::{Context as _, bail};
 use domain::{InvalidSettings, Policy, SettingsCheck, SettingsSection, Universe};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Settings {
     /// Where the compilation that a first start leaves running tells how far it is: `TANDEM_BUILD_FILE`; none when
     /// nothing is compiled.
     pub build_file: Option<PathBuf>,
+    /// Who is told when an open market sends no bars: the variables of the crate `alerts`.
+    pub alerts: Alerts,
     /// Section `[universe]`.
     pub universe: Universe,
     /// Section `[policy]`.
@@ -133,6 +136,7 @@ impl Settings {
         let timing = problems.section();
         let address = problems.note(address(variable("TANDEM_API_ADDRESS").as_deref()));
         let source = problems.note(source(variable("TANDEM_SOURCE").as_deref()));
+        let alerts = problems.note(Alerts::new(AlertSettings::from_environment()));
         Some(Self {
             address: address?,
             frontend_dir: service_kit::frontend_dir(),
@@ -142,6 +146,7 @@ impl Settings {
             build_file: variable("TANDEM_BUILD_FILE")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
+            alerts: alerts?,
             universe: universe?,
             policy: policy?,
             timing: timing?,

@@ -3,45 +3,22 @@
 //! `scripts/run` compiles what the page needs first and the other programs while it is open. It keeps a small JSON file
 //! about that, which is replaced about once a second.
 
-use std::{fs::File, io::Read as _, path::PathBuf};
+use std::path::PathBuf;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
+use service_kit::{BuildProgress, BuildState};
 
 use crate::body::{SetupBody, SetupState};
 
-/// The file has some hundred bytes: a larger one is something else.
-const MAX_BYTES: u64 = 64 * 1024;
-/// The file is written every second: an older one is left from a compilation that was killed.
-const STALE: TimeDelta = TimeDelta::seconds(60);
 /// A reason is a line, not a compiler's whole message.
 const MAX_REASON_CHARACTERS: usize = 160;
 
 /// The compilation's file, and what it told last.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SetupFile {
     /// Nothing when nothing is compiled, or no longer.
     path: Option<PathBuf>,
-    told: Option<Progress>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Progress {
-    state: State,
-    done: u32,
-    of: u32,
-    seconds_left: Option<f64>,
-    /// What is compiled now, or why it failed.
-    message: String,
-    at: DateTime<Utc>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Building,
-    Done,
-    Failed,
+    told: Option<BuildProgress>,
 }
 
 impl SetupFile {
@@ -53,19 +30,15 @@ impl SetupFile {
     /// Reads the file, until it says that all is done. What cannot be understood leaves what was told before.
     pub(crate) fn read(&mut self) {
         let Some(path) = &self.path else { return };
-        let Ok(file) = File::open(path) else {
-            self.told = None;
-            return;
-        };
-        let mut text = Vec::new();
-        if file.take(MAX_BYTES).read_to_end(&mut text).is_err() {
-            return;
-        }
-        if let Ok(told) = serde_json::from_slice::<Progress>(&text) {
-            if told.state == State::Done {
-                self.path = None;
+        match BuildProgress::read(path) {
+            Err(_) => self.told = None,
+            Ok(None) => (),
+            Ok(Some(told)) => {
+                if told.state == BuildState::Done {
+                    self.path = None;
+                }
+                self.told = Some(told);
             }
-            self.told = Some(told);
         }
     }
 
@@ -74,12 +47,12 @@ impl SetupFile {
     pub(crate) fn body(&self, now: DateTime<Utc>, unaffected: &str) -> Option<SetupBody> {
         let told = self.told.as_ref()?;
         let (state, message) = match told.state {
-            State::Done => return None,
-            State::Building if now - told.at < STALE => {
+            BuildState::Done => return None,
+            BuildState::Building if told.is_running(now) => {
                 (SetupState::Building, building(told, unaffected))
             }
-            State::Building => (SetupState::Failed, failed("it was stopped", unaffected)),
-            State::Failed => (SetupState::Failed, failed(&told.message, unaffected)),
+            BuildState::Building => (SetupState::Failed, failed("it was stopped", unaffected)),
+            BuildState::Failed => (SetupState::Failed, failed(&told.message, unaffected)),
         };
         Some(SetupBody {
             state,
@@ -94,16 +67,16 @@ impl SetupFile {
     }
 }
 
-fn building(told: &Progress, unaffected: &str) -> String {
+fn building(told: &BuildProgress, unaffected: &str) -> String {
     let progress = match told {
-        Progress { of: 0, message, .. } => line(message),
-        Progress {
+        BuildProgress { of: 0, message, .. } => line(message),
+        BuildProgress {
             done,
             of,
             seconds_left: Some(seconds),
             ..
         } => format!("{done} of {of}, {} left", rounded(*seconds)),
-        Progress { done, of, .. } => format!("{done} of {of}"),
+        BuildProgress { done, of, .. } => format!("{done} of {of}"),
     };
     format!(
         "Still compiling training, news and the other programs: {progress}. {unaffected} do not wait for it."

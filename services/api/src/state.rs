@@ -12,6 +12,8 @@ use crate::{
     engine::Progress,
     metrics::Metrics,
     settings::Timing,
+    staleness::Watcher,
+    standings::Standings,
 };
 
 /// What every handler may use. Cloning is cheap.
@@ -22,7 +24,9 @@ pub(crate) struct AppState {
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) models: watch::Receiver<Models>,
+    pub(crate) standings: watch::Receiver<Standings>,
     pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) watcher: Watcher,
     pub(crate) places: Arc<Places>,
     pub(crate) frontend_dir: Arc<PathBuf>,
     pub(crate) policy: Policy,

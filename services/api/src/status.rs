@@ -1,10 +1,10 @@
 //! Says in one sentence how the system is.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use calendar::Calendar;
-use chrono::{DateTime, Utc};
-use service_kit::Clock;
+use chrono::Utc;
+use service_kit::{Clock, TaskProgress};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior},
@@ -13,17 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     board::Board,
-    body::{Market, ModelsInUseBody, Phase, SetupBody, SetupState, StatusBody},
+    body::{
+        Market, ModelsInUseBody, Phase, ProgressBody, SetupBody, SetupState, StaleBody, StatusBody,
+    },
     champions::Models,
     engine::Progress,
     settings::Source,
     setup::SetupFile,
+    staleness::{LOOK, Moment, Silence, Watcher},
 };
 
-/// The market opens and closes unannounced, and the compilation goes on: how often that is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Publishes the status when it changes, and now and then for the time in it, until the token is cancelled.
+#[derive(Clone)]
 pub(crate) struct StatusKeeper {
     pub(crate) board: Arc<Board>,
     pub(crate) calendar: &'static Calendar,
@@ -32,6 +33,9 @@ pub(crate) struct StatusKeeper {
     pub(crate) models: watch::Receiver<Models>,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) setup: SetupFile,
+    /// Where a training tells how far it is.
+    pub(crate) training: PathBuf,
+    pub(crate) watcher: Watcher,
 }
 
 impl StatusKeeper {
@@ -39,12 +43,16 @@ impl StatusKeeper {
         let mut look = tokio::time::interval(LOOK.min(repeat));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut published = Instant::now();
+        let mut training = None;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Ok(()) = self.models.changed() => (),
                 Ok(()) = self.progress.changed() => (),
-                _ = look.tick() => self.setup.read(),
+                _ = look.tick() => {
+                    self.setup.read();
+                    training = TaskProgress::read(&self.training, Utc::now());
+                }
             }
             let models = self.models.borrow_and_update().clone();
             let unaffected = if models.champions.is_some() {
@@ -52,15 +60,17 @@ impl StatusKeeper {
             } else {
                 "Prices"
             };
-            let status = status(
-                self.clock.now(),
-                self.clock.speed(),
-                self.source,
-                self.calendar,
-                &models,
-                &self.progress.borrow_and_update(),
-                self.setup.body(Utc::now(), unaffected),
-            );
+            let progress = self.progress.borrow_and_update().clone();
+            let status = status(Facts {
+                moment: Moment::of(&self.clock),
+                source: self.source,
+                calendar: self.calendar,
+                models: &models,
+                progress: &progress,
+                setup: self.setup.body(Utc::now(), unaffected),
+                training: training.clone(),
+                silence: self.watcher.silence(),
+            });
             let changed = has_changed(self.board.view().status(), &status);
             if changed || published.elapsed() >= repeat {
                 self.board.publish_status(status);
@@ -70,7 +80,7 @@ impl StatusKeeper {
     }
 }
 
-/// Whether anything differs but the time and how far the compilation is: these wait for the next repetition.
+/// Whether anything differs but the time and how far compilation and training are: these wait for the next repetition.
 fn has_changed(known: &StatusBody, status: &StatusBody) -> bool {
     let state = |status: &StatusBody| status.setup.as_ref().map(|setup| setup.state);
     let setup = if state(known) == state(status) {
@@ -78,33 +88,53 @@ fn has_changed(known: &StatusBody, status: &StatusBody) -> bool {
     } else {
         &status.setup
     };
+    let task = |status: &StatusBody| status.progress.as_ref().map(|task| task.message.clone());
+    let progress = if task(known) == task(status) {
+        &known.progress
+    } else {
+        &status.progress
+    };
     *known
         != StatusBody {
             now: known.now,
             setup: setup.clone(),
+            progress: progress.clone(),
             ..status.clone()
         }
 }
 
-/// The status at a market time.
-pub(crate) fn status(
-    now: DateTime<Utc>,
-    speed: f64,
-    source: Source,
-    calendar: &Calendar,
-    models: &Models,
-    progress: &Progress,
-    setup: Option<SetupBody>,
-) -> StatusBody {
+/// What the status is made from.
+pub(crate) struct Facts<'a> {
+    pub(crate) moment: Moment,
+    pub(crate) source: Source,
+    pub(crate) calendar: &'a Calendar,
+    pub(crate) models: &'a Models,
+    pub(crate) progress: &'a Progress,
+    pub(crate) setup: Option<SetupBody>,
+    pub(crate) training: Option<TaskProgress>,
+    pub(crate) silence: Silence,
+}
+
+/// The status at a moment of the market.
+pub(crate) fn status(facts: Facts<'_>) -> StatusBody {
+    let Facts {
+        moment: Moment { now, speed, held },
+        source,
+        calendar,
+        models,
+        progress,
+        setup,
+        training,
+        silence: Silence { stale, some },
+    } = facts;
     let open = calendar.session_at(now).is_some();
-    let (phase, mut message) = phase(models, progress, setup.as_ref());
-    for trouble in models.trouble.iter().chain(&progress.trouble) {
-        message.push_str(". Trouble: ");
-        message.push_str(trouble);
-    }
+    let (phase, message) = phase(models, progress, setup.as_ref(), held);
+    let model_trouble = models.trouble.as_deref();
+    let trouble = model_trouble.into_iter().chain(progress.trouble.as_deref());
+    let trouble = trouble.chain(some.as_deref()).map(sentence).collect();
     StatusBody {
         phase,
-        message,
+        message: told_first(stale.as_ref(), message),
         source,
         source_note: source.note(),
         market: if open { Market::Open } else { Market::Closed },
@@ -123,10 +153,50 @@ pub(crate) fn status(
                 transformer: Some(champions.transformer.manifest().model_id.clone()),
             }),
         setup,
+        paused: held,
+        progress: training.map(ProgressBody::from),
+        stale,
+        trouble,
     }
 }
 
-fn phase(models: &Models, progress: &Progress, setup: Option<&SetupBody>) -> (Phase, String) {
+/// Whatever else holds: without bars nothing is analysed.
+fn told_first(stale: Option<&StaleBody>, message: String) -> String {
+    stale.map_or(message, |stale| stale.message.clone())
+}
+
+/// Begins with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
+
+impl From<TaskProgress> for ProgressBody {
+    fn from(task: TaskProgress) -> Self {
+        let TaskProgress {
+            message,
+            done,
+            of,
+            seconds_left,
+            at: _,
+        } = task;
+        Self {
+            message,
+            done,
+            of,
+            seconds_left,
+        }
+    }
+}
+
+fn phase(
+    models: &Models,
+    progress: &Progress,
+    setup: Option<&SetupBody>,
+    held: bool,
+) -> (Phase, String) {
     let Progress {
         watched,
         with_bars,
@@ -152,6 +222,7 @@ fn phase(models: &Models, progress: &Progress, setup: Option<&SetupBody>) -> (Ph
                 "training begins when its program is compiled, and analyses after it"
             }
             Some(SetupState::Failed) => "their training could not be compiled",
+            None if held => "the market stands still until they are trained",
             None => "analyses begin when they are trained",
         };
         (
@@ -162,6 +233,13 @@ fn phase(models: &Models, progress: &Progress, setup: Option<&SetupBody>) -> (Ph
         (
             Phase::Running,
             "Both models are loaded; the first analyses follow".to_owned(),
+        )
+    } else if held {
+        (
+            Phase::Running,
+            format!(
+                "The market stands still: the analyses of {analysed} of {watched} stocks are of its last closed minute"
+            ),
         )
     } else if ready < watched {
         (
@@ -188,15 +266,44 @@ mod tests {
             champions: None,
             trouble: trouble.map(str::to_owned),
         };
-        status(
-            time.parse().unwrap(),
-            60.0,
-            Source::Replay,
-            calendar::nyse(),
-            &models,
+        status(facts(time, &models, progress))
+    }
+
+    fn facts<'a>(time: &str, models: &'a Models, progress: &'a Progress) -> Facts<'a> {
+        Facts {
+            moment: Moment {
+                now: time.parse().unwrap(),
+                speed: 60.0,
+                held: false,
+            },
+            source: Source::Replay,
+            calendar: calendar::nyse(),
+            models,
             progress,
-            None,
-        )
+            setup: None,
+            training: None,
+            silence: Silence::default(),
+        }
+    }
+
+    /// Everything that a running system has.
+    fn running() -> (Models, Progress, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = ChampionsFile::new(folder.path().join("model_config.json"));
+        promote_random_champions(folder.path(), &file, 1).unwrap();
+        let champions = Champions::load(folder.path(), &file.read().unwrap()).unwrap();
+        let models = Models {
+            champions: Some(Arc::new(champions)),
+            ..Models::default()
+        };
+        let progress = Progress {
+            watched: 20,
+            with_bars: 20,
+            ready: 20,
+            analysed: 20,
+            ..Progress::default()
+        };
+        (models, progress, folder)
     }
 
     fn setup(state: SetupState, done: u32) -> SetupBody {
@@ -241,7 +348,7 @@ mod tests {
         };
         let message = |state: Option<SetupState>| {
             let setup = state.map(|state| setup(state, 312));
-            phase(&Models::default(), &progress, setup.as_ref()).1
+            phase(&Models::default(), &progress, setup.as_ref(), false).1
         };
         assert!(message(None).ends_with("analyses begin when they are trained"));
         assert!(
@@ -252,29 +359,90 @@ mod tests {
 
     #[test]
     fn analyses_are_not_told_of_before_the_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = ChampionsFile::new(folder.path().join("model_config.json"));
-        promote_random_champions(folder.path(), &file, 1).unwrap();
-        let champions = Champions::load(folder.path(), &file.read().unwrap()).unwrap();
-        let models = Models {
-            champions: Some(Arc::new(champions)),
-            trouble: None,
-        };
-        let mut progress = Progress {
-            watched: 20,
-            with_bars: 20,
-            ready: 20,
-            ..Progress::default()
-        };
-        let (first, message) = phase(&models, &progress, None);
-        assert_eq!(first, Phase::Running);
-        assert!(message.ends_with("the first analyses follow"), "{message}");
-        progress.analysed = 20;
-        let (_, message) = phase(&models, &progress, None);
+        let (models, mut progress, _folder) = running();
+        let (_, message) = phase(&models, &progress, None, false);
         assert!(
             message.starts_with("All 20 stocks are analysed"),
             "{message}"
         );
+        progress.analysed = 0;
+        let (first, message) = phase(&models, &progress, None, false);
+        assert_eq!(first, Phase::Running);
+        assert!(message.ends_with("the first analyses follow"), "{message}");
+    }
+
+    #[test]
+    fn an_open_market_without_bars_is_not_said_to_be_analysed() {
+        let (models, progress, _folder) = running();
+        let stale = StaleBody {
+            since: "2018-03-12T17:00:00Z".parse().unwrap(),
+            tickers: 20,
+            of: 20,
+            message: "No stock has had a bar since 13:00 New York".to_owned(),
+        };
+        let status = status(Facts {
+            silence: Silence {
+                stale: Some(stale.clone()),
+                some: None,
+            },
+            ..facts("2018-03-12T17:30:00Z", &models, &progress)
+        });
+        assert_eq!(status.message, stale.message);
+        assert_eq!(status.stale, Some(stale));
+    }
+
+    #[test]
+    fn a_market_that_stands_still_is_said_to() {
+        let (models, progress, _folder) = running();
+        let now = "2018-03-12T17:30:00Z";
+        let held = |models| {
+            let facts = facts(now, models, &progress);
+            let moment = Moment {
+                held: true,
+                ..facts.moment
+            };
+            status(Facts { moment, ..facts })
+        };
+        let status = held(&models);
+        assert!(status.paused);
+        assert!(
+            status.message.starts_with("The market stands still"),
+            "{}",
+            status.message
+        );
+        let models = Models::default();
+        let status = held(&models);
+        assert!(
+            status
+                .message
+                .ends_with("the market stands still until they are trained"),
+            "{}",
+            status.message
+        );
+        assert!(!super::status(facts(now, &models, &progress)).paused);
+    }
+
+    #[test]
+    fn tells_how_far_a_training_is() {
+        let (models, progress) = (Models::default(), Progress::default());
+        let training = |done, seconds_left| TaskProgress {
+            message: "Training the LSTM: pass 3 of 6".to_owned(),
+            done,
+            of: 6,
+            seconds_left,
+            at: Utc::now(),
+        };
+        let with = |training| {
+            status(Facts {
+                training,
+                ..facts("2018-03-12T17:30:00Z", &models, &progress)
+            })
+        };
+        let known = with(Some(training(2, Some(95))));
+        let told = known.progress.clone().unwrap();
+        assert_eq!((told.done, told.of, told.seconds_left), (2, 6, Some(95)));
+        assert!(!has_changed(&known, &with(Some(training(2, Some(94))))));
+        assert!(has_changed(&known, &with(None)));
     }
 
     #[test]
@@ -330,16 +498,32 @@ mod tests {
     }
 
     #[test]
-    fn tells_trouble_that_it_survives() {
-        let status = at(
-            "2018-03-26T13:30:00Z",
-            &Progress::default(),
-            Some("model.json is empty"),
+    fn tells_trouble_that_it_survives_in_sentences() {
+        let (models, progress) = (
+            Models {
+                trouble: Some("model.json is empty".to_owned()),
+                ..Models::default()
+            },
+            Progress {
+                trouble: Some("new bars cannot be read".to_owned()),
+                ..Progress::default()
+            },
         );
-        assert!(
-            status.message.ends_with("Trouble: model.json is empty"),
-            "{}",
-            status.message
+        let status = status(Facts {
+            silence: Silence {
+                stale: None,
+                some: Some("3 of 20 stocks have had no bar since 10:05 New York".to_owned()),
+            },
+            ..facts("2018-03-26T13:30:00Z", &models, &progress)
+        });
+        assert_eq!(
+            status.trouble,
+            [
+                "Model.json is empty",
+                "New bars cannot be read",
+                "3 of 20 stocks have had no bar since 10:05 New York"
+            ]
         );
+        assert!(!status.message.contains("model.json"), "{}", status.message);
     }
 }

@@ -117,6 +117,16 @@ fn log(report: &ActionReport) {
             }
         }
     }
+    for action in &report.contradicted {
+        let ticker = &action.ticker;
+        tracing::warn!(
+            instrument.symbol = %ticker,
+            "{ticker}: {} on {} is reported, but prices go on across it: it is not applied, see table \
+             data_quality_finding",
+            describe(action.change),
+            action.ex_date
+        );
+    }
     for row in &report.vanished {
         let ticker = &row.action.ticker;
         let day = row.action.ex_date;

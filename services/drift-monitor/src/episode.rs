@@ -136,10 +136,17 @@ impl DriftMonitor {
         record_model_event(&mut *transaction, &event(kind, from, to, &why, as_of)).await?;
         let (champions, model_id, reason) =
             (self.places.champions.clone(), to.clone(), why.clone());
-        // Waits for other writers of the file.
-        tokio::task::spawn_blocking(move || champions.promote(kind, model_id, as_of, &reason))
-            .await
-            .context("promoting panicked")??;
+        // Waits for other writers of the file. What one of them has promoted meanwhile has not failed yet.
+        let expected = from.clone();
+        let is_done = tokio::task::spawn_blocking(move || {
+            champions.promote_in_place_of(Some(&expected), kind, model_id, as_of, &reason)
+        })
+        .await
+        .context("promoting panicked")??;
+        if !is_done {
+            tracing::info!(model.id = %from, "{from} is no longer the champion: nothing is rolled back");
+            return Ok(String::new());
+        }
         transaction
             .commit()
             .await

@@ -73,14 +73,19 @@ pub(crate) async fn resolve(
                 by_ticker.entry(ticker).or_default().push(bar_start);
             }
         }
+        let tickers: Vec<Ticker> = by_ticker.keys().cloned().collect();
+        let dividends = storage::dividend_factors(pool, &tickers).await?;
         for (ticker, starts) in by_ticker {
             let Some(first) = starts.first() else {
                 continue;
             };
             let bars = storage::bars_between(pool, &ticker, *first - HISTORY, known_until).await?;
+            // With dividends taken out, as in the labels of training.
+            let factors = dividends.get(&ticker).cloned().unwrap_or_default();
             let bars: Vec<Bar> = bars
-                .into_iter()
+                .iter()
                 .take_while(|bar| bar.close_time() <= known_until)
+                .map(|bar| factors.total_return(bar))
                 .collect();
             let gaps = storage::gaps_between(pool, Some(&ticker), *first, as_of).await?;
             let barriers = barriers.clone();

@@ -278,7 +278,7 @@ fn spoilt(bars: &Bars, from: DateTime<Utc>, change: impl Fn(&Bar, &Bar) -> Bar) 
 fn with_prices(bar: &Bar, price: impl Fn(f64) -> f64) -> Bar {
     let [open, high, low, close] =
         [bar.open, bar.high, bar.low, bar.close].map(|value| price(value.get()));
-    Bar::new(bar.start, open, high, low, close, bar.volume as f64).unwrap()
+    Bar::new(bar.start, open, high, low, close, bar.volume).unwrap()
 }
 
 /// In how many sessions the fault raises an alarm before the session is over, and in how many a critical one, if it

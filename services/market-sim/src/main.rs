@@ -22,7 +22,7 @@ use service_kit::{Clock, Shutdown};
 /// cannot tell the difference. What it answers depends on the market's time (TANDEM_CLOCK): bars up to now, then the
 /// minute that is forming. Logs go to standard error; RUST_LOG=debug shows more.
 #[derive(Parser)]
-#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&["TANDEM_CLOCK"]))]
+#[command(version, max_term_width = 110, after_help = service_kit::environment_help(&["TANDEM_CONFIG", "TANDEM_CLOCK"]))]
 struct Arguments {
     /// Address to listen on; port 0 takes a free one
     #[arg(
@@ -102,6 +102,7 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     service_kit::init_telemetry()?;
+    service_kit::configure_calendar()?;
     if let (Some(path), Some(from), Some(to)) =
         (&arguments.write_bars, arguments.from, arguments.to)
     {

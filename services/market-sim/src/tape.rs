@@ -44,7 +44,7 @@ impl Row {
                 high: price,
                 low: price,
                 close: price,
-                volume: 0,
+                volume: 0.0,
             }),
         }
     }
@@ -169,7 +169,7 @@ impl Forming {
             high: open,
             low: open,
             close: open,
-            volume: 0,
+            volume: 0.0,
         };
         for (leg, ends) in stations.windows(2).enumerate() {
             let [from, to] = ends else { continue };
@@ -182,7 +182,7 @@ impl Forming {
                 break;
             }
         }
-        so_far.volume = bar.volume * elapsed.unsigned_abs() / BAR_SECONDS.unsigned_abs();
+        so_far.volume = (bar.volume * elapsed as f64 / BAR_SECONDS as f64).floor();
         Some(Self {
             start: bar.start,
             elapsed,

@@ -1,14 +1,20 @@
 //! A night from its first step to its last.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use alerts::{Alert, Alerts};
 use anyhow::Context;
 use calendar::Session;
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::Ticker;
 use service_kit::Clock;
 use storage::{
-    NightLock, PgPool, PipelineRun, PipelineState, RetentionSettings, StorageError, Worker,
+    NightLock, PgPool, PipelineRun, PipelineState, PipelineStep, RetentionSettings, StorageError,
+    Worker,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +47,8 @@ pub(crate) struct Wishes {
     pub(crate) retry: bool,
     /// A new run, whatever the state of the last.
     pub(crate) again: bool,
+    /// A training of demo size.
+    pub(crate) quick: bool,
 }
 
 /// What a night needs.
@@ -107,7 +115,7 @@ impl Conductor {
                 );
                 continue;
             }
-            let Some(state) = self.step(&mut lock, run.run_id, step).await? else {
+            let Some(state) = self.step(&mut lock, run.run_id, step, wishes.quick).await? else {
                 self.finish(&run, PipelineState::Pending).await?;
                 tracing::info!(
                     run = run.run_id,
@@ -117,6 +125,9 @@ impl Conductor {
                 return Ok(Ending::Unfinished);
             };
             states.insert(step, state);
+            if step == Step::Validate && state == PipelineState::Success {
+                self.carry_out_requests(run.run_id).await?;
+            }
         }
         let any = |wanted| states.values().any(|state| *state == wanted);
         let state = if any(PipelineState::Failed) {
@@ -214,6 +225,7 @@ impl Conductor {
         lock: &mut NightLock,
         run_id: i64,
         step: Step,
+        quick: bool,
     ) -> anyhow::Result<Option<PipelineState>> {
         let name = step.name();
         let mut failures = 0;
@@ -224,7 +236,7 @@ impl Conductor {
             })
             .await?;
             tracing::info!(run = run_id, step = name, "{name} begins");
-            let ended = self.attempt(run_id, step).await;
+            let ended = self.attempt(run_id, step, quick).await;
             let message = match ended {
                 Ended::Interrupted => {
                     self.note(run_id, step, PipelineState::Pending, "interrupted", None)
@@ -242,7 +254,7 @@ impl Conductor {
                 return Ok(Some(self.given_up(run_id, step, message).await?));
             }
             let pause = self.settings.pause(failures);
-            let next = self.clock.now() + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
+            let next = self.market_time_after(pause);
             tracing::warn!(
                 step = name,
                 failures,
@@ -252,7 +264,7 @@ impl Conductor {
             self.note(run_id, step, PipelineState::Pending, &message, Some(next))
                 .await?;
             tokio::select! {
-                () = self.clock.sleep_until(next) => (),
+                () = tokio::time::sleep(pause) => (),
                 () = self.token.cancelled() => {
                     self.note(run_id, step, PipelineState::Pending, &message, None).await?;
                     return Ok(None);
@@ -261,9 +273,20 @@ impl Conductor {
         }
     }
 
+    /// When a pause of system time will be over, UTC, if the market goes on as it does. Pauses count in system time: a
+    /// market that stands still while the night works would never let one end.
+    fn market_time_after(&self, pause: Duration) -> DateTime<Utc> {
+        let now = self.clock.now();
+        let market = pause.mul_f64(self.clock.speed());
+        TimeDelta::from_std(market)
+            .ok()
+            .and_then(|span| now.checked_add_signed(span))
+            .unwrap_or(now)
+    }
+
     /// One attempt at a step.
-    async fn attempt(&self, run_id: i64, step: Step) -> Ended {
-        let (program, arguments) = match step.work(self.training_end) {
+    async fn attempt(&self, run_id: i64, step: Step, quick: bool) -> Ended {
+        let (program, arguments) = match step.work(self.training_end, quick) {
             Work::Mlflow => return export::export(self).await,
             Work::Cleanup => return cleanup::clean_up(self).await,
             Work::Report => return report::write(self, run_id).await,
@@ -308,7 +331,7 @@ impl Conductor {
         }
         self.over(run_id, step, PipelineState::Success, &message)
             .await?;
-        if tickers.failed > 0 {
+        if tickers.newly_failed {
             self.tell(step, "left stocks behind", &message).await;
         }
         Ok(PipelineState::Success)
@@ -374,12 +397,20 @@ impl Conductor {
 
     async fn tickers(&self, run_id: i64, step: Step) -> anyhow::Result<Tickers> {
         let run = self.read(run_id).await?;
+        let earlier: BTreeSet<&Ticker> = run
+            .steps
+            .iter()
+            .take_while(|before| before.step != step.name())
+            .flat_map(PipelineStep::failed_tickers)
+            .map(|row| &row.ticker)
+            .collect();
         let mut tickers = Tickers::default();
         for row in run.step(step.name()).iter().flat_map(|step| &step.tickers) {
             match row.state {
                 PipelineState::Success => tickers.succeeded += 1,
                 PipelineState::Failed => {
                     tickers.failed += 1;
+                    tickers.newly_failed |= !earlier.contains(&row.ticker);
                     tickers
                         .words
                         .push(format!("{}: {}", row.ticker, row.message));
@@ -388,6 +419,29 @@ impl Conductor {
             }
         }
         Ok(tickers)
+    }
+
+    /// Notes that the trainings that the drift monitor had asked for are carried out.
+    async fn carry_out_requests(&self, run_id: i64) -> anyhow::Result<()> {
+        let trained = self.read(run_id).await?;
+        let Some(until) = trained
+            .step(Step::Train.name())
+            .and_then(|step| step.started_at)
+        else {
+            return Ok(());
+        };
+        let requests = self
+            .insist(async || storage::retraining_requests(&self.pool, until).await)
+            .await?;
+        for (kind, asked_at) in &requests {
+            tracing::info!(run = run_id, %kind, %asked_at, "the training that the drift monitor asked for is done");
+        }
+        if !requests.is_empty() {
+            let now = self.clock.now();
+            self.insist(async || storage::carry_out_retraining(&self.pool, until, now).await)
+                .await?;
+        }
+        Ok(())
     }
 
     /// The run as it is written down.
@@ -480,7 +534,7 @@ impl Conductor {
                 pause.as_secs_f64()
             );
             tokio::select! {
-                () = self.clock.sleep(pause) => (),
+                () = tokio::time::sleep(pause) => (),
                 () = self.token.cancelled() => return Err(error.into()),
             }
         }
@@ -506,6 +560,8 @@ fn asked_anew(run: &PipelineRun, wishes: Wishes) -> Vec<&str> {
 struct Tickers {
     succeeded: usize,
     failed: usize,
+    /// Whether any of them failed in no earlier step: a person was told of the others then.
+    newly_failed: bool,
     words: Vec<String>,
 }
 

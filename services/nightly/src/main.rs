@@ -44,6 +44,12 @@ struct Arguments {
     /// Begin a new run, though the night's is complete.
     #[arg(long, conflicts_with_all = ["step", "retry"])]
     again: bool,
+    /// Only if the drift monitor has asked for a training that no night has carried out yet.
+    #[arg(long)]
+    requested: bool,
+    /// Train as trainer --quick does: a genuine training of demo size.
+    #[arg(long)]
+    quick: bool,
     /// Show the newest runs with their steps, and end.
     #[arg(long, conflicts_with_all = ["night", "step", "retry", "again"])]
     list: bool,
@@ -168,6 +174,14 @@ async fn run(arguments: Arguments, alerts: Alerts) -> anyhow::Result<Ending> {
         None => own_folder()?,
     };
     let pool = storage::open(database_url).await?;
+    if arguments.requested
+        && storage::retraining_requests(&pool, clock.now())
+            .await?
+            .is_empty()
+    {
+        tracing::info!("the drift monitor has asked for no training");
+        return Ok(Ending::Done);
+    }
     let conductor = Conductor {
         pool,
         clock,
@@ -185,6 +199,7 @@ async fn run(arguments: Arguments, alerts: Alerts) -> anyhow::Result<Ending> {
             only: arguments.step,
             retry: arguments.retry,
             again: arguments.again,
+            quick: arguments.quick,
         })
         .await
 }

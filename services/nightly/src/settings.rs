@@ -67,7 +67,7 @@ impl SettingsSection for NightlySettings {
 }
 
 impl NightlySettings {
-    /// Market time to wait after so many failures in a row, at least one.
+    /// System time to wait after so many failures in a row, at least one.
     pub(crate) fn pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let seconds = self.first_pause_s * f64::from(1_u32 << doublings);

@@ -74,16 +74,20 @@ impl Step {
         }
     }
 
-    /// How it is done on a night whose networks may learn up to `training_end` (UTC).
-    pub(crate) fn work(self, training_end: DateTime<Utc>) -> Work {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    /// How it is done on a night whose networks may learn up to `training_end` (UTC); `quick` in a training of demo size.
+    pub(crate) fn work(self, training_end: DateTime<Utc>, quick: bool) -> Work {
+        let words = |words: &[&str]| -> Vec<String> {
+            words.iter().map(|word| (*word).to_owned()).collect()
+        };
         match self {
             Self::CorporateActions => Work::Program("corporate-actions", words(&["--once"])),
             Self::Gaps => Work::Program("price-ingestor", words(&["--once", "--review"])),
             Self::Economy => Work::OptionalProgram("macro-ingestor", words(&["--once"])),
             Self::Train => {
                 let until = training_end.to_rfc3339_opts(SecondsFormat::Secs, true);
-                Work::Program("trainer", words(&["--until", &until]))
+                let mut arguments = words(&["--until", &until]);
+                arguments.extend(quick.then(|| "--quick".to_owned()));
+                Work::Program("trainer", arguments)
             }
             Self::Validate => Work::Program("validator", Vec::new()),
             Self::Mlflow => Work::Mlflow,

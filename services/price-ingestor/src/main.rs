@@ -150,6 +150,12 @@ async fn start() -> anyhow::Result<Service> {
         .map(|key| AlphaVantageClient::new(&connection, key))
         .transpose()?;
     let pool = storage::open(database_url).await?;
+    let tickers = match service_kit::run_id() {
+        Some(run_id) => {
+            storage::step_tickers(&pool, run_id, poll_loop::STEP, &tickers, clock.now()).await?
+        }
+        None => tickers,
+    };
     let (now, speed) = (clock.clone(), clock.clone());
     let time = MarketTime::new(move || now.now(), move || speed.speed());
     tracing::info!(

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Name of the night's step that a review is.
-const STEP: &str = "gaps";
+pub(crate) const STEP: &str = "gaps";
 
 /// How often a ticker whose bar was not there at its close is asked for again, apart from the polls to come.
 const LATE_RETRIES: u32 = 3;

@@ -1,10 +1,12 @@
 use anyhow::bail;
+use chrono::NaiveDate;
 use tables::{Column, Values, write_table};
 
 use crate::cli::CalendarArguments;
 
 /// `tandem calendar`: the sessions of a range of dates.
 pub(crate) fn run(arguments: &CalendarArguments) -> anyhow::Result<()> {
+    in_order(arguments.from, arguments.to)?;
     let calendar = ::calendar::nyse();
     let coverage = calendar.coverage();
     for date in [arguments.from, arguments.to] {
@@ -17,6 +19,12 @@ pub(crate) fn run(arguments: &CalendarArguments) -> anyhow::Result<()> {
         }
     }
     let sessions = calendar.sessions(arguments.from, arguments.to);
+    if sessions.is_empty() {
+        eprintln!(
+            "no rows: the exchange is closed from {} to {}",
+            arguments.from, arguments.to
+        );
+    }
     write_table(
         &arguments.output.out,
         vec![
@@ -48,5 +56,13 @@ pub(crate) fn run(arguments: &CalendarArguments) -> anyhow::Result<()> {
             ),
         ],
     )?;
+    Ok(())
+}
+
+/// Refuses a range of dates that ends before it begins.
+pub(crate) fn in_order(from: NaiveDate, to: NaiveDate) -> anyhow::Result<()> {
+    if from > to {
+        bail!("--from {from} lies after --to {to}");
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bar_files::{ColumnMap, Layout, ReadOptions, Stamps, Tz};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::Ticker;
@@ -43,9 +44,9 @@ pub(crate) enum Command {
     Models(ModelsCommand),
 }
 
-/// Write the bars of a file as Tandem reads them: cleaned, sorted, one row a ticker and minute
+/// Write the bars of a file as Tandem reads them: cleaned, sorted, of regular sessions
 ///
-/// Columns: ticker, ts, open, high, low, close, volume.
+/// One row a ticker and minute, without bad ticks. Columns: ticker, ts, open, high, low, close, volume.
 #[derive(Debug, Args)]
 pub(crate) struct BarsArguments {
     #[command(flatten)]
@@ -85,20 +86,74 @@ pub(crate) struct Output {
 /// Where bars come from.
 #[derive(Debug, Args)]
 pub(crate) struct Bars {
-    /// One-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume; ts is the bar's start, UTC)
+    /// One-minute bars (CSV, CSV.gz, text or Parquet: ticker, ts, open, high, low, close, volume; ts is the bar's start
+    /// with its zone, or seconds since 1970). Other columns are not read; bars outside regular sessions are left out
     #[arg(long, value_name = "FILE")]
     pub(crate) bars: PathBuf,
+    #[command(flatten)]
+    pub(crate) stock: Stock,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+impl Bars {
+    /// How the file is to be read.
+    pub(crate) fn options(&self) -> ReadOptions {
+        self.reading.options(self.stock.ticker.clone())
+    }
+}
+
+/// Whose bars a file holds.
+#[derive(Debug, Args)]
+pub(crate) struct Stock {
+    /// Whose bars they are, where no column says so; else only this stock's are read
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) ticker: Option<Ticker>,
+}
+
+/// How a file of bars is to be read, where it does not say so itself.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// Whose layout the file has: tandem, yfinance, stooq, alphavantage, polygon, alpaca, ibkr or qlib [default: told by
+    /// its columns]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layout: Option<Layout>,
+    /// The file's own names of columns, such as ts=Date+Time,open=First,close=Last; #3 is the third column, also of a file
+    /// without a header
+    #[arg(long, value_name = "MAP")]
+    pub(crate) columns: Option<ColumnMap>,
+    /// Zone of times that state none, such as America/New_York
+    #[arg(long, value_name = "ZONE", value_parser = bar_files::parse_zone)]
+    pub(crate) zone: Option<Tz>,
+    /// Whether a time is its bar's start or its end [default: start]
+    #[arg(long, value_name = "start|end")]
+    pub(crate) stamps: Option<Stamps>,
+}
+
+impl Reading {
+    /// With the stock whose bars they are, if it is known.
+    pub(crate) fn options(&self, ticker: Option<Ticker>) -> ReadOptions {
+        ReadOptions {
+            layout: self.layout,
+            columns: self.columns.clone().unwrap_or_default(),
+            zone: self.zone,
+            ticker,
+            stamps: self.stamps.unwrap_or_default(),
+        }
+    }
 }
 
 /// What was known beside the bars.
 #[derive(Debug, Args)]
 pub(crate) struct ContextFiles {
-    /// Stories (CSV or CSV.gz: ticker, first_seen, title; other columns are left aside): each counts from first_seen on,
-    /// and the sentiment model that `tandem models fetch` brought says how it sounds, else a lexicon
+    /// Stories (CSV or CSV.gz: ticker, first_seen, title and, where known, published_at, publisher and url): each counts
+    /// once, from first_seen on, and the sentiment model that `tandem models fetch` brought says how it sounds, else a
+    /// lexicon. Rows without first_seen and its zone are named and left out
     #[arg(long, value_name = "FILE")]
     pub(crate) news: Option<PathBuf>,
-    /// Economic series (CSV or CSV.gz: series, date, value and, where known, available_at); without available_at a
-    /// figure counts from when its kind has been published at the latest
+    /// Economic series (CSV or CSV.gz): rows of series, date, value and, where known, available_at or realtime_start; or a
+    /// column for each series (FRED's graph download), or for each vintage (ALFRED's); a figure without a release counts
+    /// from when its kind has been published at the latest
     #[arg(long, value_name = "FILE")]
     pub(crate) economy: Option<PathBuf>,
 }
@@ -131,7 +186,7 @@ pub(crate) struct LabelArguments {
     /// What touches a barrier: closes only (the textbook's events), or highs and lows with the adverse barrier first
     #[arg(long, value_enum)]
     pub(crate) path: Option<Path>,
-    /// Give up after so many bars: the vertical barrier
+    /// Give up after so many minutes of trading: the vertical barrier
     #[arg(long, value_name = "N")]
     pub(crate) horizon: Option<usize>,
     /// Span in bars of the exponentially weighted volatility (the target) that scales the barriers
@@ -187,10 +242,15 @@ pub(crate) struct PredictArguments {
     /// Folder that `tandem train` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) models: PathBuf,
-    /// One-minute bars (CSV, CSV.gz or Parquet)
+    /// One-minute bars (CSV, CSV.gz, text or Parquet: ticker, ts, open, high, low, close, volume)
     #[arg(long, value_name = "FILE", required_unless_present = "inputs")]
     pub(crate) bars: Option<PathBuf>,
-    /// Ready windows instead: .npy of f32 [n, 60, features], scaled; the columns are then row, model, down, neutral, up
+    #[command(flatten)]
+    pub(crate) stock: Stock,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Ready windows instead: .npy of f32 [n, 60, features], scaled; the columns are then row, model, down, neutral, up.
+    /// Windows that hold no numbers are named and left out
     #[arg(long, value_name = "FILE", conflicts_with = "bars")]
     pub(crate) inputs: Option<PathBuf>,
     #[command(flatten)]
@@ -231,15 +291,18 @@ pub(crate) struct BackfillArguments {
     /// Last day (New York date), included
     #[arg(long, value_name = "DATE")]
     pub(crate) to: NaiveDate,
-    /// Take the bars of this file (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume) instead of the
-    /// vendor's
+    /// Take the bars of this file (CSV, CSV.gz, text or Parquet: ticker, ts, open, high, low, close, volume) instead of
+    /// the vendor's
     #[arg(long, value_name = "FILE")]
     pub(crate) source: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// The file's prices carry all splits up to this day, such as the day of a download from Yahoo; without it they are
     /// as they were traded
     #[arg(long, value_name = "DATE", requires = "source")]
     pub(crate) adjusted_until: Option<NaiveDate>,
-    /// Only this stock; repeat it for more [default: all of the file, or all that are watched]
+    /// Only this stock; repeat it for more [default: all of the file, or all that are watched]. Of a file without a column
+    /// of tickers the stock that it is of
     #[arg(long, value_name = "SYMBOL")]
     pub(crate) ticker: Vec<Ticker>,
     #[command(flatten)]

@@ -2,23 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::Read,
     path::Path,
 };
 
-use anyhow::Context as _;
-use chrono::{DateTime, Utc};
 use domain::{Bar, Ticker};
 use features::{Context, NewsEvent};
-use flate2::read::MultiGzDecoder;
 use sentiment::SentimentModel;
-use serde::Deserialize;
 
 use crate::cli::ContextFiles;
 
 /// Titles given to the sentiment model at once.
 const BATCH: usize = 64;
+
+/// Rows left out that are named.
+const SHOWN: usize = 5;
 
 /// Reads the files given, if any, for the stocks that have bars.
 pub(super) fn read(
@@ -35,53 +32,39 @@ pub(super) fn read(
     Ok(context)
 }
 
-/// The rows of a CSV file with a header, unpacked by the name's ending.
-pub(super) fn rows(path: &Path) -> anyhow::Result<csv::Reader<Box<dyn Read>>> {
-    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    let packed = path.extension().is_some_and(|ending| ending == "gz");
-    let bytes: Box<dyn Read> = if packed {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
-    Ok(csv::Reader::from_reader(bytes))
-}
-
-#[derive(Deserialize)]
-struct Story {
-    ticker: String,
-    /// Empty or absent in files that only know what publishers claim: then nobody knows when it could be used.
-    first_seen: DateTime<Utc>,
-    title: String,
-}
-
+/// The stories of the stocks that have bars, admitted as those that come in live. On standard error it says what was left
+/// out.
 fn read_news(
     path: &Path,
     bars: &BTreeMap<Ticker, Vec<Bar>>,
 ) -> anyhow::Result<BTreeMap<Ticker, Vec<NewsEvent>>> {
-    let mut stories = Vec::new();
-    for story in rows(path)?.deserialize() {
-        let story: Story = story.with_context(|| {
-            format!(
-                "{} cannot be read as news: expected the columns ticker, first_seen (UTC, RFC 3339) and title",
-                path.display()
-            )
-        })?;
-        let ticker = Ticker::parse(&story.ticker)
-            .with_context(|| format!("{} names no stock", path.display()))?;
-        if bars.contains_key(&ticker) {
-            stories.push((ticker, story));
+    let file = ingestion::read_news_file(path, &bars.keys().cloned().collect())?;
+    let name = path.display();
+    if !file.left_out.is_empty() {
+        let (left_out, rows) = (file.left_out.len(), file.rows);
+        eprintln!("{name}: {left_out} of {rows} headlines left out");
+        for row in file.left_out.iter().take(SHOWN) {
+            eprintln!("  line {}: {}", row.line, row.reason);
+        }
+        if left_out > SHOWN {
+            eprintln!("  and {} more", left_out - SHOWN);
         }
     }
-    let scores = scores(stories.iter().map(|(_, story)| story.title.as_str()))?;
+    if file.stories.is_empty() {
+        eprintln!(
+            "{name}: none of {} headlines concerns a stock with bars and says when it was known: features of news are 0",
+            file.rows
+        );
+    }
+    let scores = scores(file.stories.iter().map(|story| story.title.as_str()))?;
     let mut news: BTreeMap<Ticker, Vec<NewsEvent>> = BTreeMap::new();
-    for (ticker, story) in &stories {
+    for story in &file.stories {
         // It could have been judged when it was seen, as a running system does.
         let event = scores.get(story.title.as_str()).map(|score| NewsEvent {
-            available_at: story.first_seen,
+            available_at: story.first_seen_at,
             score: *score,
         });
-        news.entry(ticker.clone()).or_default().extend(event);
+        news.entry(story.ticker.clone()).or_default().extend(event);
     }
     Ok(news)
 }

@@ -1,13 +1,15 @@
 //! Economic series from a file, with when each figure could be known.
 
-use std::path::Path;
+use std::{collections::BTreeSet, io::Read as _, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use calendar::Calendar;
 use chrono::{DateTime, Days, Months, NaiveDate, TimeDelta, Utc};
-use domain::{MACRO_SERIES, SeriesId};
+use csv::{Position, ReaderBuilder, StringRecord};
+use domain::{MACRO_SERIES, MacroObservation, SeriesId};
 use features::MacroEvent;
-use serde::Deserialize;
+use flate2::read::MultiGzDecoder;
+use ingestion::end_of_release_day;
 
 /// From a session's open to 18:00 in New York, when the day's publications are out.
 const EVENING: TimeDelta = TimeDelta::minutes(8 * 60 + 30);
@@ -25,52 +27,306 @@ const DELAYED: [(&str, &str, &str); 9] = [
     ("GDP", "2025-10-01", "2026-03-13"),
 ];
 
-#[derive(Deserialize)]
-struct Row {
-    series: String,
-    date: NaiveDate,
-    /// "." or nothing where there is none.
-    value: String,
-    #[serde(default)]
-    available_at: Option<DateTime<Utc>>,
+/// What a cell holds where there is no figure, in small letters: FRED's, the Federal Reserve's and spreadsheets' ways.
+const NO_FIGURE: [&str; 11] = [
+    "", ".", "-", "nan", "nd", "n/a", "na", "#n/a", "null", "none", "missing",
+];
+
+/// Names of the columns that say which series a row is of.
+const SERIES: [&str; 3] = ["series", "series_id", "seriesid"];
+/// Names of the columns that say which period a figure describes.
+const PERIOD: [&str; 4] = ["date", "observation_date", "period", "period_start"];
+/// Names of the columns that say since when a figure could be known; of several the first in this order counts.
+const KNOWN: [&str; 11] = [
+    "available_at",
+    "known_at",
+    "released_at",
+    "release_date",
+    "release_day",
+    "realtime_start",
+    "vintage_date",
+    "vintage",
+    "publication_date",
+    "published_at",
+    "first_seen",
+];
+
+/// What the columns of a file hold.
+#[derive(Debug)]
+struct Columns {
+    series: Option<usize>,
+    period: usize,
+    /// In the order of [`KNOWN`].
+    known: Vec<usize>,
+    figures: Vec<FigureColumn>,
 }
 
-/// The figures of the series that features are made of.
+/// A column of figures.
+#[derive(Debug)]
+struct FigureColumn {
+    index: usize,
+    /// Where its name says so, as in the graph download of FRED and the downloads of ALFRED.
+    series: Option<SeriesId>,
+    /// The day as of which its name says that these were the figures.
+    vintage: Option<NaiveDate>,
+}
+
+/// What of the rows is used, and what is not.
+#[derive(Debug, Default)]
+struct Reading {
+    observations: Vec<MacroObservation>,
+    rows: usize,
+    /// Of the file, with the reason.
+    left_out: Vec<(u64, String)>,
+    /// Series that no feature is made of.
+    unused: BTreeSet<String>,
+}
+
+/// The figures of the series that features are made of, each vintage with when it could be known: as the file says or,
+/// where it does not, as late as its kind has ever been published.
+///
+/// Read are rows of series, date and value, tables with a column for each series (FRED's graph download), and tables with
+/// a column for each vintage (`CPIAUCSL_20180214`, ALFRED's download). Times of release go by their day's end, as those
+/// that FRED answers with do. On standard error it says what was left out.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<MacroEvent>> {
-    let mut events = Vec::new();
-    for row in super::context::rows(path)?.deserialize() {
-        let row: Row = row.with_context(|| {
-            format!(
-                "{} cannot be read as economic series: expected the columns series, date, value and, if known, \
-                 available_at (UTC, RFC 3339)",
-                path.display()
-            )
-        })?;
-        let value = row.value.trim();
-        if !MACRO_SERIES.contains(&row.series.as_str()) || matches!(value, "" | ".") {
-            continue;
+    let reading = read_observations(path)?;
+    let name = path.display();
+    if let Some((line, reason)) = reading.left_out.first() {
+        eprintln!(
+            "{name}: {} of {} rows left out (first: line {line}, {reason})",
+            reading.left_out.len(),
+            reading.rows
+        );
+    }
+    if !reading.unused.is_empty() {
+        let series: Vec<&str> = reading.unused.iter().map(String::as_str).collect();
+        eprintln!("{name}: no feature is made of {}", series.join(", "));
+    }
+    let events: Vec<MacroEvent> = reading
+        .observations
+        .iter()
+        .filter_map(MacroEvent::from_observation)
+        .collect();
+    if events.is_empty() {
+        if let Some((line, reason)) = reading.left_out.first() {
+            bail!("{name} holds no figure that can be used: line {line}, {reason}");
         }
-        let value = value.parse().with_context(|| {
-            format!(
-                "{} holds {value:?} as {} of {}: expected a number or \".\"",
-                path.display(),
-                row.series,
-                row.date
-            )
-        })?;
-        let known = row
-            .available_at
-            .or_else(|| known_by(&row.series, row.date, calendar::nyse()));
-        // A period that the calendar does not reach lies before all bars.
-        let Some(available_at) = known else { continue };
-        events.push(MacroEvent {
-            available_at,
-            series: SeriesId::parse(&row.series)?,
-            period: row.date,
-            value,
-        });
+        eprintln!(
+            "{name} holds no figure of {}: features of the economy are 0",
+            MACRO_SERIES.join(", ")
+        );
     }
     Ok(events)
+}
+
+fn read_observations(path: &Path) -> anyhow::Result<Reading> {
+    let text = text(path)?;
+    let (separator, text) = bar_files::separator(&text);
+    let mut table = ReaderBuilder::new()
+        .delimiter(separator)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let header: Vec<String> = table
+        .headers()
+        .with_context(|| format!("{} has no header", path.display()))?
+        .iter()
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let columns = Columns::of(&header).map_err(|fault| {
+        anyhow!(
+            "{} cannot be read as economic series: {fault}; found {}; expected the columns series, date, value and, if \
+             known, available_at, or observation_date and a column for each series, or for each vintage such as \
+             CPIAUCSL_20180214",
+            path.display(),
+            header.join(", ")
+        )
+    })?;
+    let mut reading = Reading::default();
+    for record in table.records() {
+        let record = record.with_context(|| format!("{} cannot be read as CSV", path.display()))?;
+        reading.rows += 1;
+        let taken = if record.len() == header.len() {
+            columns.read(&record, &mut reading)
+        } else {
+            let (found, expected) = (record.len(), header.len());
+            Err(format!("it has {found} cells and the header {expected}"))
+        };
+        if let Err(reason) = taken {
+            let line = record.position().map_or(0, Position::line);
+            reading.left_out.push((line, reason));
+        }
+    }
+    Ok(reading)
+}
+
+/// The text of a file, unpacked by the name's ending.
+fn text(path: &Path) -> anyhow::Result<String> {
+    let failed = || format!("failed to read {}", path.display());
+    let mut bytes = std::fs::read(path).with_context(failed)?;
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        let packed = std::mem::take(&mut bytes);
+        MultiGzDecoder::new(packed.as_slice())
+            .read_to_end(&mut bytes)
+            .with_context(failed)?;
+    }
+    Ok(bar_files::decode(bytes))
+}
+
+impl Columns {
+    /// Tells what the columns hold by their names, in small letters.
+    fn of(header: &[String]) -> Result<Self, String> {
+        let place = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| header.iter().position(|column| column == name))
+        };
+        if let Some(twice) = header
+            .iter()
+            .enumerate()
+            .find(|(index, name)| !name.is_empty() && header[..*index].contains(*name))
+        {
+            return Err(format!("it has two columns {}", twice.1));
+        }
+        let period = place(&PERIOD).ok_or("no column says which period a figure describes")?;
+        let series = place(&SERIES);
+        let known: Vec<usize> = KNOWN.iter().filter_map(|name| place(&[*name])).collect();
+        let is_key =
+            |index: &usize| *index == period || Some(*index) == series || known.contains(index);
+        let mut figures: Vec<FigureColumn> = (0..header.len())
+            .filter(|index| !is_key(index))
+            .filter_map(|index| figure_column(index, header.get(index)?, series.is_some()))
+            .collect();
+        if figures.is_empty() {
+            return Err("no column holds figures that features are made of".to_owned());
+        }
+        figures.sort_by_key(|column| column.vintage);
+        Ok(Self {
+            series,
+            period,
+            known,
+            figures,
+        })
+    }
+
+    /// Takes a row's figures. What is wrong with one of them is the row's fault, and the others are taken.
+    fn read(&self, record: &StringRecord, reading: &mut Reading) -> Result<(), String> {
+        let cell = |index: usize| record.get(index).unwrap_or_default().trim();
+        let of_row = self.series.map(|index| {
+            SeriesId::parse(cell(index))
+                .map_err(|_| format!("series is {:?}, expected such as CPIAUCSL", cell(index)))
+        });
+        let of_row = of_row.transpose()?;
+        let period: NaiveDate = cell(self.period).parse().map_err(|_| {
+            format!(
+                "date is {:?}, expected such as 2018-02-15",
+                cell(self.period)
+            )
+        })?;
+        let stated = self
+            .known
+            .iter()
+            .map(|index| cell(*index))
+            .find(|text| !text.is_empty());
+        let stated = stated.map(known_since).transpose()?;
+        let mut fault = None;
+        // Of the vintages of one row, oldest first, a figure that did not change is no new vintage.
+        let mut before: Option<(&SeriesId, f64)> = None;
+        for column in &self.figures {
+            let Some(series) = column.series.as_ref().or(of_row.as_ref()) else {
+                continue;
+            };
+            let value = match figure(cell(column.index)) {
+                Ok(Some(value)) => value,
+                Ok(None) => continue,
+                Err(text) => {
+                    fault = Some(format!("{series} is {text:?}, expected a number or \".\""));
+                    continue;
+                }
+            };
+            if !MACRO_SERIES.contains(&series.as_str()) {
+                reading.unused.insert(series.to_string());
+                continue;
+            }
+            let vintage = Some((series, value));
+            if column.vintage.is_some() && before == vintage {
+                continue;
+            }
+            before = vintage;
+            let known = column.vintage.and_then(end_of_release_day).or(stated);
+            let known = known.or_else(|| known_by(series.as_str(), period, ::calendar::nyse()));
+            // A period that the calendar does not reach lies before all bars.
+            let Some(available_at) = known else { continue };
+            if available_at.date_naive() < period {
+                let day = available_at.date_naive();
+                fault = Some(format!(
+                    "{series} of {period} is said to have been known on {day}, before its period began"
+                ));
+                continue;
+            }
+            reading.observations.push(MacroObservation {
+                series: series.clone(),
+                period,
+                available_at,
+                value: Some(value),
+            });
+        }
+        fault.map_or(Ok(()), Err)
+    }
+}
+
+/// A cell's figure; nothing where there is none, and the text where it is no number.
+fn figure(text: &str) -> Result<Option<f64>, &str> {
+    if NO_FIGURE.contains(&text.to_ascii_lowercase().as_str()) {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(value) if f64::is_finite(value) => Ok(Some(value)),
+        _ => Err(text),
+    }
+}
+
+/// What a column of another name than the keys holds: figures where it is called `value`, after a series or after a
+/// vintage; else nothing that is needed.
+fn figure_column(index: usize, name: &str, has_series: bool) -> Option<FigureColumn> {
+    let (stem, vintage) = match vintage(name) {
+        Some((stem, date)) => (stem, Some(date)),
+        None => (name, None),
+    };
+    // Beside a column of series the name says no more than that these are figures.
+    if has_series {
+        let is_figure = vintage.is_some() || name == "value";
+        return is_figure.then_some(FigureColumn {
+            index,
+            series: None,
+            vintage,
+        });
+    }
+    let series = SeriesId::parse(stem).ok()?;
+    let is_used = MACRO_SERIES.contains(&series.as_str());
+    is_used.then_some(FigureColumn {
+        index,
+        series: Some(series),
+        vintage,
+    })
+}
+
+/// The name and the day of a vintage's column: `cpiaucsl_20180214`, `value_seen_2018_02_20`.
+fn vintage(name: &str) -> Option<(&str, NaiveDate)> {
+    ["%Y%m%d", "%Y_%m_%d", "%Y-%m-%d"].iter().find_map(|form| {
+        let length = if form.len() == 6 { 8 } else { 10 };
+        let (stem, date) = name.split_at_checked(name.len().checked_sub(length)?)?;
+        let date = NaiveDate::parse_from_str(date, form).ok()?;
+        Some((stem.trim_end_matches(['_', '-', ' ']), date))
+    })
+}
+
+/// The moment from which a figure could be known: a time with its zone, or the end of a day in New York.
+fn known_since(text: &str) -> Result<DateTime<Utc>, String> {
+    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let day = || end_of_release_day(text.parse().ok()?);
+    time.ok().or_else(day).ok_or_else(|| {
+        format!("it is known since {text:?}, expected a day such as 2018-03-13 or a time with its zone such as 2018-03-13T12:30:00Z")
+    })
 }
 
 /// A moment at which the first figure of a period was certainly out, for tables that do not say when it was: 18:00 in New
@@ -169,14 +425,106 @@ mod tests {
                 (248.9, "2018-02-20T23:00:00+00:00".to_owned())
             ]
         );
-        std::fs::write(&path, "series,date,value\nDGS10,2018-02-01,n/a\n").unwrap();
-        let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(error.contains("\"n/a\" as DGS10 of 2018-02-01"), "{error}");
-        std::fs::write(&path, "name,date,value\nDGS10,2018-02-01,1\n").unwrap();
-        let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(
-            error.contains("expected the columns series, date"),
-            "{error}"
-        );
+    }
+
+    /// What of a file is known since when: series, period, time (UTC) and figure.
+    fn found(text: &str) -> anyhow::Result<Vec<(String, String, String, f64)>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("economy.csv");
+        std::fs::write(&path, text)?;
+        let row = |event: &MacroEvent| {
+            let time = event
+                .available_at
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            (
+                event.series.to_string(),
+                event.period.to_string(),
+                time,
+                event.value,
+            )
+        };
+        Ok(read(&path)?.iter().map(row).collect())
+    }
+
+    fn row(series: &str, period: &str, time: &str, value: f64) -> (String, String, String, f64) {
+        (series.to_owned(), period.to_owned(), time.to_owned(), value)
+    }
+
+    #[test]
+    fn releases_count_from_the_end_of_their_day_under_any_usual_name_and_order() {
+        let (first, later) = ("2018-02-15T05:00:00Z", "2018-03-14T04:00:00Z");
+        let expected = [
+            row("CPIAUCSL", "2018-01-01", first, 247.9),
+            row("CPIAUCSL", "2018-01-01", later, 248.7),
+        ];
+        for text in [
+            "series,date,value,realtime_start,realtime_end\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14,2018-03-12\nCPIAUCSL,2018-01-01,248.7,2018-03-13,9999-12-31\n",
+            "realtime_start,realtime_end,date,value,series\n\
+             2018-02-14,2018-03-12,2018-01-01,247.9,cpiaucsl\n2018-03-13,9999-12-31,2018-01-01,248.7,CPIAUCSL\n",
+            "Value,Release_Date,Series_ID,Observation_Date\n\
+             247.9,2018-02-14,CPIAUCSL,2018-01-01\n248.7,2018-03-13,CPIAUCSL,2018-01-01\n",
+            "series,date,value,available_at\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+            // ALFRED's download: a column for each day on which a figure changed.
+            "observation_date,CPIAUCSL_20180214,CPIAUCSL_20180220,CPIAUCSL_20180313\n\
+             2018-01-01,247.9,247.9,248.7\n2018-02-01,,.,#N/A\n",
+            "series,date,value_seen_2018_02_14,value_seen_2018_03_13\nCPIAUCSL,2018-01-01,247.9,248.7\n",
+            "DATE,SP500_20180301,CPIAUCSL_20180214,CPIAUCSL_20180313\n2018-01-01,2700,247.9,248.7\n",
+        ] {
+            assert_eq!(found(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_for_each_series_is_dated_by_what_is_usual() {
+        let expected = [
+            row("VIXCLS", "2018-02-15", "2018-02-16T23:00:00Z", 19.1),
+            row("DGS10", "2018-02-15", "2018-02-16T23:00:00Z", 2.9),
+        ];
+        for text in [
+            "observation_date,VIXCLS,DGS10\n2018-02-15,19.1,2.9\n2018-02-16,,.\n",
+            "\u{feff}DATE,vixcls,source,dgs10\n2018-02-15,19.1,FRED,2.9\n2018-02-16,ND,NaN,#N/A\n",
+        ] {
+            assert_eq!(found(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_dated_or_read_is_left_out_and_the_rest_goes_on() {
+        let text = "series,date,value,available_at\n\
+            VIXCLS,2018-02-15,19.1,2018-02-16 08:00:00\n\
+            VIXCLS,2/15/2018,19.2,\n\
+            VIXCLS,2018-02-16,1.9.3,\n\
+            VIXCLS,2018-02-20,19.4,2017-02-21\n\
+            VIXCLS,2018-02-21,inf,\n\
+            VIXCLS,2018-02-22\n\
+            VIXCLS,2018-02-15,19.1,2018-02-16T08:00:00-05:00\n";
+        let known = [row("VIXCLS", "2018-02-15", "2018-02-16T13:00:00Z", 19.1)];
+        assert_eq!(found(text).unwrap(), known);
+        let refused = |text: &str| format!("{:#}", found(text).unwrap_err());
+        for (text, reason) in [
+            (
+                "series,date,value\nDGS10,2018-02-01,2.9.1\n",
+                "DGS10 is \"2.9.1\"",
+            ),
+            (
+                "series,date,value\nVIXCLS,2/15/2018,19.1\n",
+                "date is \"2/15/2018\"",
+            ),
+            (
+                "name,date,value\nDGS10,2018-02-01,1\n",
+                "expected the columns series, date",
+            ),
+            ("series,value\nDGS10,1\n", "which period"),
+            (
+                "series,date,value,value\nDGS10,2018-02-01,1,2\n",
+                "two columns value",
+            ),
+            ("", "expected the columns series, date"),
+        ] {
+            let error = refused(text);
+            assert!(error.contains(reason), "{error}");
+        }
     }
 }

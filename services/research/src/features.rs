@@ -1,58 +1,72 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Bar, Ticker};
-use features::{Context, FeatureSchema, FeatureStream, StreamError, indicators};
+use domain::{Bar, Price, Ticker};
+use features::{
+    Context, FEATURE_COUNT, FeatureSchema, FeatureStream, WARM_UP_SESSIONS, indicators,
+};
 use tables::{Column, Values, write_table};
 
-use crate::cli::FeaturesArguments;
+use crate::{admission::nothing_came, cli::FeaturesArguments};
 
 /// `tandem features`: the models' features, or the textbook indicators, of every bar.
 pub(crate) fn run(arguments: &FeaturesArguments) -> anyhow::Result<()> {
-    let bars = super::read_bars(&arguments.bars.bars)?;
-    let columns = if arguments.indicators {
-        indicator_columns(&bars)
+    let bars = super::read_bars(&arguments.bars.bars, &arguments.bars.options())?;
+    let (table, names, needed): (Table, &[&str], String) = if arguments.indicators {
+        let needed = "every bar has indicators".to_owned();
+        (indicator_table(&bars), &indicators::INDICATOR_NAMES, needed)
     } else {
         let context = super::context::read(&arguments.context, &bars)?;
-        feature_columns(&bars, &context)?
+        let needed = needed_for_features();
+        let names = &FeatureSchema::current().names;
+        (feature_table(&bars, &context)?, names, needed)
     };
-    Ok(write_table(&arguments.output.out, columns)?)
+    if table.starts.is_empty() {
+        eprintln!("{}", nothing_came(&needed, &bars));
+    }
+    Ok(write_table(&arguments.output.out, table.columns(names))?)
 }
 
-fn feature_columns(
-    bars: &BTreeMap<Ticker, Vec<Bar>>,
-    context: &Context,
-) -> anyhow::Result<Vec<Column>> {
-    let names = FeatureSchema::current().names;
-    let mut table = Table::new(names.len());
+/// What a stock's first feature needs, for messages.
+pub(crate) fn needed_for_features() -> String {
+    format!(
+        "features begin after {WARM_UP_SESSIONS} whole sessions of a stock, begin anew where its price goes on at another \
+         level, and pause after a hole"
+    )
+}
+
+fn feature_table(bars: &BTreeMap<Ticker, Vec<Bar>>, context: &Context) -> anyhow::Result<Table> {
+    let mut table = Table::new(FEATURE_COUNT);
     for (ticker, bars) in bars {
         let mut stream = FeatureStream::new(calendar::nyse());
         stream.push_context(context.of(ticker));
         for bar in bars {
-            match stream.push(bar) {
-                Ok(Some(values)) => table.push(
-                    ticker,
-                    bar.start,
-                    values.iter().map(|value| Some(f64::from(*value))),
-                ),
-                // Warming up, or pre-market and after-hours trading, which the models never see.
-                Ok(None) | Err(StreamError::OutsideSession { .. }) => (),
-                Err(error) => return Err(error.into()),
+            if let Some(values) = stream.push(bar)? {
+                let values = values.iter().map(|value| Some(f64::from(*value)));
+                table.push(ticker, bar.start, values);
             }
         }
     }
-    Ok(table.columns(&names))
+    Ok(table)
 }
 
-fn indicator_columns(bars: &BTreeMap<Ticker, Vec<Bar>>) -> Vec<Column> {
+fn indicator_table(bars: &BTreeMap<Ticker, Vec<Bar>>) -> Table {
     let mut table = Table::new(indicators::INDICATOR_COUNT);
     for (ticker, bars) in bars {
         let mut set = indicators::IndicatorSet::default();
+        let mut close: Option<Price> = None;
         for bar in bars {
+            // Another price level is another history, as for features.
+            if close
+                .replace(bar.close)
+                .is_some_and(|close| !bar.follows(close))
+            {
+                set = indicators::IndicatorSet::default();
+            }
             table.push(ticker, bar.start, set.next(bar).into_iter());
         }
     }
-    table.columns(&indicators::INDICATOR_NAMES)
+    table
 }
 
 /// Rows on their way into columns.

@@ -2,18 +2,28 @@ use domain::SettingsSection;
 use labels::{BarrierPath, BarrierSettings, triple_barrier};
 use tables::{Column, Values, write_table};
 
-use crate::cli::{LabelArguments, Path};
+use crate::{
+    admission::nothing_came,
+    cli::{LabelArguments, Path},
+};
 
 /// `tandem label`: which barrier each bar's price touches first.
 pub(crate) fn run(arguments: &LabelArguments) -> anyhow::Result<()> {
     let settings = settings(arguments)?;
-    let bars = super::read_bars(&arguments.bars.bars)?;
+    let bars = super::read_bars(&arguments.bars.bars, &arguments.bars.options())?;
     let mut tickers = Vec::new();
     let mut labels = Vec::new();
     for (ticker, bars) in &bars {
         let found = triple_barrier(bars, &settings, calendar::nyse());
         tickers.extend(std::iter::repeat_n(ticker.to_string(), found.len()));
         labels.extend(found);
+    }
+    if labels.is_empty() {
+        let needed = format!(
+            "a label needs {} one-minute returns before its bar and {} minutes of trading after it, or the session's end",
+            settings.target_span, settings.horizon
+        );
+        eprintln!("{}", nothing_came(&needed, &bars));
     }
     let numbers = |value: fn(&labels::Label) -> f64| {
         Values::Float(labels.iter().map(|label| Some(value(label))).collect())

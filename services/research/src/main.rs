@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 mod bars;
 mod calendar;
 mod cli;
@@ -21,7 +22,12 @@ use clap::Parser;
 use cli::{Cli, Command, ModelsCommand};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if let Err(error) = service_kit::configure_calendar() {
+        eprintln!("tandem: {:#}", anyhow::Error::new(error));
+        return ExitCode::FAILURE;
+    }
+    let outcome = match command {
         Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Label(arguments) => label::run(&arguments),

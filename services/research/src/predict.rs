@@ -2,19 +2,19 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use domain::{Class, ModelKind, Probabilities};
-use features::{FEATURE_COUNT, WINDOW};
-use inference::Champions;
-use ndarray::Array3;
+use features::{FEATURE_COUNT, FeatureSchema, WINDOW};
+use inference::{Champions, InferenceError, Model};
+use ndarray::{Array3, ArrayView2};
 use tables::{Column, Values, write_table};
 
-use super::models;
-use crate::cli::{ContextFiles, PredictArguments};
+use super::{admission::nothing_came, features::needed_for_features, models};
+use crate::cli::PredictArguments;
 
 /// `tandem predict`: both models' probabilities.
 pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let champions = models::load(&arguments.models)?;
     let columns = match (&arguments.bars, &arguments.inputs) {
-        (Some(bars), _) => predict_bars(&champions, bars, &arguments.context)?,
+        (Some(bars), _) => predict_bars(&champions, bars, arguments)?,
         (None, Some(inputs)) => predict_windows(&champions, inputs)?,
         (None, None) => bail!("predict needs --bars or --inputs"),
     };
@@ -24,10 +24,11 @@ pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
 fn predict_bars(
     champions: &Champions,
     path: &Path,
-    context: &ContextFiles,
+    arguments: &PredictArguments,
 ) -> anyhow::Result<Vec<Column>> {
-    let bars = super::read_bars(path)?;
-    let context = super::context::read(context, &bars)?;
+    let options = arguments.reading.options(arguments.stock.ticker.clone());
+    let bars = super::read_bars(path, &options)?;
+    let context = super::context::read(&arguments.context, &bars)?;
     let (mut tickers, mut starts, mut outputs) = (Vec::new(), Vec::new(), Outputs::default());
     for (ticker, bars) in &bars {
         for answer in models::answers(champions, bars, context.of(ticker), |_| true)? {
@@ -37,6 +38,13 @@ fn predict_bars(
                 outputs.push(kind, answer.of(kind));
             }
         }
+    }
+    if starts.is_empty() {
+        let needed = format!(
+            "a prediction needs {WINDOW} bars with features, and {}",
+            needed_for_features()
+        );
+        eprintln!("{}", nothing_came(&needed, &bars));
     }
     let keys = vec![
         Column::new("ticker", Values::Text(tickers)),
@@ -58,20 +66,89 @@ fn predict_windows(champions: &Champions, path: &Path) -> anyhow::Result<Vec<Col
             path.display()
         );
     }
-    let windows: Vec<f32> = windows.iter().copied().collect();
-    let (mut rows, mut outputs) = (Vec::new(), Outputs::default());
-    for kind in ModelKind::ALL {
-        for (row, probabilities) in champions
-            .of(kind)
-            .predict(&windows, count)?
-            .into_iter()
-            .enumerate()
-        {
-            rows.push(row as i64);
-            outputs.push(kind, probabilities);
+    let leave_out = |row: usize, why: &str| {
+        eprintln!("{}: window {row} is left out: {why}", path.display());
+    };
+    let (mut rows, mut usable) = (Vec::new(), Vec::new());
+    for (row, window) in windows.outer_iter().enumerate() {
+        match largest(window) {
+            Some((value, place)) if !value.is_finite() => {
+                leave_out(row, &format!("{place} is {value}, no number"));
+            }
+            _ => {
+                rows.push(row);
+                usable.extend(window.iter());
+            }
         }
     }
-    Ok(outputs.columns(vec![Column::new("row", Values::Integer(rows))]))
+    let [lstm, transformer] = ModelKind::ALL.map(|kind| ask(champions.of(kind), &usable));
+    let (lstm, transformer) = (lstm?, transformer?);
+    let (mut answered, mut outputs) = (Vec::new(), Outputs::default());
+    for (row, answers) in rows.iter().zip(lstm.iter().zip(&transformer)) {
+        match answers {
+            (Some(lstm), Some(transformer)) => answered.push((*row, *lstm, *transformer)),
+            _ => {
+                let place = windows
+                    .outer_iter()
+                    .nth(*row)
+                    .and_then(largest)
+                    .map(|(value, place)| format!("; {place} is {value}"));
+                let place = place.unwrap_or_default();
+                leave_out(*row, &format!("a model has no answer to it{place}"));
+            }
+        }
+    }
+    if answered.len() < count {
+        let left_out = count - answered.len();
+        eprintln!("{}: {left_out} of {count} windows left out", path.display());
+    }
+    if count == 0 {
+        eprintln!("no rows: {} holds no window", path.display());
+    } else if answered.is_empty() {
+        bail!("{} holds no window that can be used", path.display());
+    }
+    let mut numbers = Vec::new();
+    for kind in ModelKind::ALL {
+        for (row, lstm, transformer) in &answered {
+            numbers.push(*row as i64);
+            let probabilities = match kind {
+                ModelKind::Lstm => lstm,
+                ModelKind::Transformer => transformer,
+            };
+            outputs.push(kind, *probabilities);
+        }
+    }
+    Ok(outputs.columns(vec![Column::new("row", Values::Integer(numbers))]))
+}
+
+/// What is farthest from zero in a window, NaN before all, and where it stands.
+fn largest(window: ArrayView2<'_, f32>) -> Option<(f32, String)> {
+    let farther = |one: f32, other: f32| one.abs().total_cmp(&other.abs());
+    let ((bar, feature), value) = window
+        .indexed_iter()
+        .max_by(|(_, one), (_, other)| farther(**one, **other))?;
+    let name = FeatureSchema::current().names.get(feature)?;
+    Some((*value, format!("feature {name} of bar {bar}")))
+}
+
+/// A model's answers to windows; none to those that it cannot make probabilities of.
+fn ask(model: &Model, windows: &[f32]) -> anyhow::Result<Vec<Option<Probabilities>>> {
+    let one_by_one = || {
+        let windows = windows.chunks_exact(WINDOW * FEATURE_COUNT);
+        let answers = windows.map(|window| match model.predict(window, 1) {
+            Ok(answers) => Ok(answers.into_iter().next()),
+            Err(InferenceError::Answer { .. }) => Ok(None),
+            Err(error) => Err(error),
+        });
+        answers.collect::<Result<Vec<_>, _>>()
+    };
+    let count = windows.len() / (WINDOW * FEATURE_COUNT);
+    let answers = match model.predict(windows, count) {
+        // One window that makes no sense spoils all that were asked with it.
+        Err(InferenceError::Answer { .. }) => one_by_one()?,
+        answers => answers?.into_iter().map(Some).collect(),
+    };
+    Ok(answers)
 }
 
 /// The columns that both kinds of input share.

@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
     }
     settings.seed = arguments.seed.unwrap_or(settings.seed);
 
-    let mut bars = super::read_bars(&arguments.bars.bars)?;
+    let mut bars = super::read_bars(&arguments.bars.bars, &arguments.bars.options())?;
     if let Some(until) = arguments.until {
         bars.values_mut()
             .for_each(|bars| bars.retain(|bar| bar.close_time() <= until));

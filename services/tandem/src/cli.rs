@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Compare trained models with simple baselines on bars that they have never seen
     #[command(disable_help_flag = true)]
     Evaluate(HandedOver),
-    /// Write the bars of a file as Tandem reads them: cleaned, sorted, one row a ticker and minute
+    /// Write the bars of a file as Tandem reads them: cleaned, sorted, of regular sessions
     #[command(disable_help_flag = true)]
     Bars(HandedOver),
     /// Bring the one-minute bars of past sessions into the database

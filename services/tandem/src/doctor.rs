@@ -1,7 +1,7 @@
 use std::{fmt, path::Path, time::Duration};
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{ModelKind, Universe};
 use market_data::{
     AlphaVantageClient, ConnectionError, FinnhubClient, FredClient, NewsApiClient, Vendor,
@@ -121,6 +121,15 @@ async fn settings() -> Vec<Finding> {
                 universe.tickers.len()
             ),
         ));
+        // The programs refuse it only where Yahoo is asked: a simulator knows every spelling.
+        let mut yahoo = VendorConnection::from_environment(PATIENCE);
+        yahoo.address = None;
+        if let Err(error) = yahoo.check_tickers(&universe.symbols()) {
+            findings.push(missing(
+                "settings",
+                format!("{error}; the simulator in its place does not mind"),
+            ));
+        }
     }
     if !not_built.is_empty() {
         findings.push(missing(
@@ -176,6 +185,11 @@ async fn look_at_database() -> anyhow::Result<Vec<Finding>> {
         report.timescale.as_deref().unwrap_or_default(),
         storage::timescale_state(&pool).await?,
     ));
+    let (ever, today) = (NaiveDate::default(), Utc::now().date_naive());
+    let market = storage::Finding::market();
+    for found in storage::findings_between(&pool, Some(&market), ever, today).await? {
+        findings.push(missing("calendar", found.detail));
+    }
     let gaps = storage::open_gaps(&pool).await?;
     if gaps.is_empty() {
         findings.push(good("gaps", "no open gap"));

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod progress_file;
+
 use std::{collections::BTreeMap, process::ExitCode, sync::atomic::AtomicBool};
 
 use anyhow::Context as _;
@@ -17,6 +19,8 @@ use storage::{
 };
 use tokio_util::sync::CancellationToken;
 use training::{Checkpoints, Dataset, Part, ProgressDisplay, TrainingError, TrainingSettings};
+
+use crate::progress_file::ProgressFile;
 
 /// The night's step that this program does.
 const STEP: &str = "train";
@@ -177,7 +181,7 @@ impl Settings {
 
 struct Loaded {
     pool: PgPool,
-    /// Those that are watched, with `bars` or without.
+    /// Those that are watched and have not failed earlier in the night, with `bars` or without.
     tickers: Vec<Ticker>,
     bars: BTreeMap<Ticker, Vec<Bar>>,
     context: Context,
@@ -190,6 +194,10 @@ async fn load(
     clock: &Clock,
 ) -> anyhow::Result<Loaded> {
     let pool = storage::connect(&DatabaseSettings::new(database_url.into())).await?;
+    let tickers = match service_kit::run_id() {
+        Some(run_id) => storage::step_tickers(&pool, run_id, STEP, &tickers, clock.now()).await?,
+        None => tickers,
+    };
     let as_of = arguments.until.unwrap_or_else(|| clock.now());
     let from = as_of - TimeDelta::days(arguments.days);
     let Archive { bars, context } = Archive::load(&pool, &tickers, from, as_of).await?;
@@ -253,11 +261,13 @@ fn train_both(
     );
     let models_dir = service_kit::models_dir();
     let cancel = AtomicBool::new(false);
+    let progress_file = ProgressFile::in_folder(&models_dir);
     let mut manifests = Vec::new();
     for kind in ModelKind::ALL {
         let display = ProgressDisplay::new(kind);
         let progress = |progress| {
             display.show(&progress);
+            progress_file.tell(&progress);
             cancel.store(
                 shutdown.is_cancelled(),
                 std::sync::atomic::Ordering::Relaxed,

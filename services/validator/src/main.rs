@@ -8,8 +8,11 @@ use clap::Parser;
 use domain::{ModelId, ModelKind, Policy, Ticker, Universe};
 use model_registry::ChampionsFile;
 use service_kit::{CheckArguments, Clock, Passing, SettingsProblems, Shutdown};
-use storage::StorageError;
+use storage::{PipelineState, StorageError, record_step_ticker};
 use validator::{Night, Places, ValidationSettings, Validator, Wishes};
+
+/// The night's step that this program does.
+const STEP: &str = "validate";
 
 /// What is said when a person stops it.
 const STOPPED: &str = "stopped: calling again goes on with what is stored";
@@ -70,14 +73,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let run_id = service_kit::run_id();
     let night = Night::of(night, run_id, clock.now(), calendar::nyse())?;
     tracing::info!(night = %night.session.date, market_time = %night.as_of, "validator starts");
+    let pool = storage::open(database_url).await?;
+    let tickers = match run_id {
+        Some(run_id) => storage::step_tickers(&pool, run_id, STEP, &tickers, clock.now()).await?,
+        None => tickers,
+    };
     let validator = Validator {
-        pool: storage::open(database_url).await?,
+        pool: pool.clone(),
         places: Places {
             models_dir: service_kit::models_dir(),
             champions: ChampionsFile::new(service_kit::model_config_path()),
             nights: service_kit::nights_dir(),
         },
-        tickers,
+        tickers: tickers.clone(),
         settings: validation,
         policy,
     };
@@ -90,7 +98,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .run_until_cancelled(validator.run(&night, &wishes))
         .await
     {
-        Some(ended) => ended.map(|_| ()),
+        Some(ended) => {
+            ended?;
+            if let Some(run_id) = run_id {
+                let state = PipelineState::Success;
+                for ticker in &tickers {
+                    record_step_ticker(&pool, run_id, STEP, ticker, state, "", clock.now()).await?;
+                }
+            }
+            Ok(())
+        }
         // A night's step that somebody stopped is to be tried again.
         None if run_id.is_some() => Err(Passing(STOPPED.to_owned()).into()),
         None => {

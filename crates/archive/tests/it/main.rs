@@ -7,7 +7,10 @@
 
 use archive::Archive;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Bar, MacroObservation, NewsArticle, NewsSource, Sentiment, SeriesId, Ticker};
+use domain::{
+    Bar, CorporateAction, MacroObservation, NewsArticle, NewsSource, Sentiment, SeriesId,
+    ShareChange, Ticker,
+};
 use storage::{ArticleSentiment, PgPool, Story, VendorBar};
 
 fn time(text: &str) -> DateTime<Utc> {
@@ -111,4 +114,37 @@ async fn nothing_is_loaded_that_was_known_later(pool: PgPool) {
     let before = time("2018-03-01T00:00:00Z");
     let nothing = Archive::load(&pool, &tickers, before, from - TimeDelta::days(1));
     assert_eq!(nothing.await.unwrap(), Archive::default());
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_return_across_an_ex_date_holds_the_dividend(pool: PgPool) {
+    let (apple, other) = (ticker("AAPL"), ticker("MSFT"));
+    for ticker in [&apple, &other] {
+        store_bars(&pool, ticker, "2018-03-23T19:50:00Z", 10).await;
+        store_bars(&pool, ticker, "2018-03-26T13:30:00Z", 10).await;
+    }
+    let dividend = CorporateAction {
+        ticker: apple.clone(),
+        ex_date: "2018-03-26".parse().unwrap(),
+        effective_at: time("2018-03-26T13:30:00Z"),
+        change: ShareChange::Dividend { amount: 0.42 },
+    };
+    storage::upsert_corporate_actions(&pool, &[dividend], "test", time("2018-03-26T13:31:00Z"))
+        .await
+        .unwrap();
+
+    let (from, to) = (time("2018-03-23T00:00:00Z"), time("2018-03-27T00:00:00Z"));
+    let tickers = [apple.clone(), other.clone()];
+    let loaded = Archive::load(&pool, &tickers, from, to).await.unwrap();
+    let closes = |ticker| -> Vec<f64> {
+        let bars = loaded.bars[ticker].iter();
+        bars.map(|bar| bar.close.get()).collect()
+    };
+    // All closes are 10.5, of which 0.42 was paid out: before the ex-date 10.5 * (1 - 0.42 / 10.5).
+    let expected = [[10.08; 10], [10.5; 10]].concat();
+    for (close, expected) in closes(&apple).into_iter().zip(expected) {
+        assert!((close - expected).abs() < 1e-9, "{close} for {expected}");
+    }
+    assert_eq!(closes(&other), [10.5; 20]);
+    assert_eq!(loaded.bars[&apple][0].volume, loaded.bars[&other][0].volume);
 }

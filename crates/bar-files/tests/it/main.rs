@@ -6,6 +6,7 @@
 
 mod read;
 mod recorded;
+mod sessions;
 
 use std::path::{Path, PathBuf};
 

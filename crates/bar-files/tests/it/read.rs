@@ -1,6 +1,6 @@
 use std::{fs, io::Write};
 
-use bar_files::{BarFileError, RejectedRow, read_bars};
+use bar_files::{BarFileError, ReadOptions, RejectedRow, parse_zone, read_bars, read_bars_with};
 use domain::Ticker;
 use flate2::{Compression, write::GzEncoder};
 
@@ -20,7 +20,7 @@ fn reads_bars_in_any_column_order_and_zone() {
     let bars = &file.bars[&Ticker::parse("DIS").unwrap()];
     assert_eq!(bars.len(), 1);
     assert_eq!(bars[0].start, time("2018-02-16T14:30:00Z"));
-    assert_eq!((bars[0].close.get(), bars[0].volume), (105.4199, 360_509));
+    assert_eq!((bars[0].close.get(), bars[0].volume), (105.4199, 360_509.0));
     assert!(file.report.is_clean());
 }
 
@@ -31,6 +31,8 @@ fn cleans_and_counts() {
         folder.path(),
         "AAPL,2018-03-26T13:31:00Z,10,11,9,10,100\n\
          AAPL,2018-03-26T13:30:00Z,10,11,9,10,100\n\
+         IBM,2018-03-26T13:30:00Z,10,11,9,10,0.25\n\
+         IBM,2018-03-26T13:31:00Z,10,11,9,10,100\n\
          MSFT,2018-03-26T13:30:00Z,10,11,9,10,100\n\
          AAPL,2018-03-26T13:31:00Z,10,11,9,10,100\n\
          AAPL,2018-03-26T13:32:00Z,NaN,11,9,10,100\n\
@@ -50,25 +52,25 @@ fn cleans_and_counts() {
             report.overruled,
             report.out_of_order
         ),
-        (11, 1, 1, 1)
+        (13, 1, 1, 1)
     );
     let reasons: Vec<(u64, &str)> = report
         .rejected
         .iter()
-        .map(|RejectedRow { row, reason }| (*row, &**reason))
+        .map(|RejectedRow { row, reason, .. }| (*row, &**reason))
         .collect();
     assert_eq!(
         reasons,
         [
             (
-                6,
+                8,
                 "open: NaN is not a price: expected a finite number above zero"
             ),
-            (7, "high 9 is below low 11"),
-            (8, "start 2018-03-26 13:34:17 UTC is not on the minute"),
-            (9, "close is empty"),
-            (10, "open 12 lies outside low 9 to high 11"),
-            (11, "volume -5 is not a number of shares"),
+            (9, "high 9 is below low 11"),
+            (10, "start 2018-03-26 13:34:17 UTC is not on the minute"),
+            (11, "close is empty"),
+            (12, "open 12 lies outside low 9 to high 11"),
+            (13, "volume -5 is not a number of shares"),
         ]
     );
     let starts: Vec<_> = file.bars[&Ticker::parse("AAPL").unwrap()]
@@ -82,12 +84,13 @@ fn cleans_and_counts() {
     assert_eq!(
         file.bars[&Ticker::parse("MSFT").unwrap()][0].close.get(),
         10.5,
-        "the later row counts"
+        "the fuller row counts"
     );
     assert_eq!(
         report.to_string(),
-        "11 rows, 3 kept; 1 duplicates and 1 overruled dropped, 1 out of order sorted, 6 rejected \
-         (first: row 6, open: NaN is not a price: expected a finite number above zero)"
+        "13 rows read, 5 kept; left out: 1 with an empty cell, 5 that are not valid bars, 1 duplicates, 1 overruled by a \
+         fuller row of the same minute; 1 sorted into place (first: row 8, open: NaN is not a price: expected a finite \
+         number above zero)"
     );
 }
 
@@ -114,48 +117,170 @@ fn missing_columns_are_named_with_those_found() {
     let path = folder.path().join("bars.csv");
     fs::write(
         &path,
-        "date,ToD,open,high,low,close,volume\n2018-02-16,09:31:00,1,1,1,1,1\n",
+        "day,hour,open,high,low,last\n2018-02-16,09:31:00,1,1,1,1\n",
     )
     .unwrap();
     let error = read_bars(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with(
-            "has no column ticker, ts: found date, ToD, open, high, low, close, volume; expected \
+        error.contains(
+            "has no column ticker, ts, close, volume: found day, hour, open, high, low, last; expected \
              ticker,ts,open,high,low,close,volume with ts the bar's start such as 2018-03-26T13:30:00Z"
-        ),
+        ) && error.contains("--columns ts=Date"),
         "{error}"
     );
-    fs::write(&path, "").unwrap();
+    fs::write(&path, "datetime,open,high,low,close,volume\n").unwrap();
+    let error = read_bars(&path).unwrap_err().to_string();
     assert!(
-        matches!(read_bars(&path).unwrap_err(), BarFileError::MissingColumns { missing, .. } if missing.len() == 7)
+        error.ends_with("name its stock by --ticker SYMBOL"),
+        "{error}"
     );
+    for empty in ["", "\u{feff}\n\n"] {
+        fs::write(&path, empty).unwrap();
+        let error = read_bars(&path).unwrap_err();
+        assert!(matches!(error, BarFileError::Empty { .. }), "{error}");
+    }
+}
+
+/// One bad row among good ones is counted with its line; a file of bad rows is refused with what to do.
+#[test]
+fn a_broken_row_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let rejected = |row: &str| {
+        let path = csv_file(folder.path(), &format!("{TWO_ROWS}\n{row}\n"));
+        let file = read_bars(&path).unwrap();
+        assert_eq!(file.report.kept(), 2, "{row}");
+        let RejectedRow { row, reason, .. } = file.report.rejected[0].clone();
+        (row, reason)
+    };
+    // Line 4 is empty.
+    for (row, reason) in [
+        (
+            "AAPL,2018-03-26T13:32:00Z,1O.5,11,9,10,100",
+            "open is \"1O.5\", not a number",
+        ),
+        (
+            "AAPL,2018-03-26 13:32,10,11,9,10,100",
+            "ts is \"2018-03-26 13:32\", a time without a zone",
+        ),
+        (
+            "AA PL,2018-03-26T13:32:00Z,10,11,9,10,100",
+            "\"AA PL\" is not a ticker: expected 1 to 15 of A-Z, 0-9, '.', '-', '=' and '^', such as AAPL or BRK-B",
+        ),
+        ("AAPL,2018-03-26T13:3", "2 cells, but the header has 7"),
+        (
+            "AAPL,2018-03-26T13:32:00Z,1,300,1,200,1,100,1,250,7",
+            "11 cells, but the header has 7",
+        ),
+        (HEADER.trim(), "it repeats the header"),
+    ] {
+        assert_eq!(rejected(row), (5, reason.to_owned()));
+    }
+    for (rows, cure) in [
+        (
+            "AAPL,2018-03-26 13:32,10,11,9,10,100\n",
+            "row 2: ts is \"2018-03-26 13:32\", a time without a zone; give the zone by --zone",
+        ),
+        (
+            "AAPL,2018-03-26,10,11,9,10,100\n",
+            "where the time of day stands in a column of its own, name both: --columns ts=DATE+TIME",
+        ),
+        (
+            "AAPL,yesterday,10,11,9,10,100\n",
+            "expected the bar's start with its zone, such as 2018-03-26T13:30:00Z",
+        ),
+    ] {
+        let error = read_bars(&csv_file(folder.path(), rows)).unwrap_err();
+        assert!(error.to_string().contains(cure), "{error}");
+        assert!(
+            error.to_string().contains("1 of 1 rows cannot be read"),
+            "{error}"
+        );
+    }
+}
+
+/// Text as Excel and other programs write it, read to the same two bars.
+#[test]
+fn separators_marks_and_number_styles_are_told_by_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.csv");
+    let expected = read_bars(&csv_file(folder.path(), TWO_ROWS)).unwrap().bars;
+    let utf16 = |text: &str| -> Vec<u8> {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect()
+    };
+    for bytes in [
+        "sep=;\nticker;ts;open;high;low;close;volume\n\
+         AAPL;2018-03-26T13:30:00Z;168,07;168,95;167,84;168,86;1.206.871\n\
+         AAPL;2018-03-26T13:31:00Z;168,86;169;168,5;168,9;1.000\n"
+            .into(),
+        "Ticker\tTS\tOpen\tHigh\tLow\tClose\tVolume\tnote\n\
+         AAPL\t2018-03-26T13:30:00Z\t168.07\t168.95\t167.84\t168.86\t1,206,871\t\n\
+         AAPL\t2018-03-26T13:31:00Z\t168.86\t169\t168.5\t168.9\t1,000\tx\n"
+            .into(),
+        "\"ticker\",\"ts\",\"open\",\"high\",\"low\",\"close\",\"volume\"\r\n\
+         \"AAPL\",\"2018-03-26T13:30:00Z\",\"$168.07\",\"168.95\",\"167.84\",\"168.86\",\"1,206,871\"\r\n\
+         \"AAPL\",\"2018-03-26T13:31:00Z\",\"168.86\",\"169\",\"168.5\",\"168.9\",\"1,000\"\r\n"
+            .into(),
+        utf16(&format!("{HEADER}{TWO_ROWS}")),
+        [b"\xef\xbb\xbf", format!("{HEADER}{TWO_ROWS}").as_bytes()].concat(),
+    ] {
+        fs::write(&path, &bytes).unwrap();
+        let file = read_bars(&path).unwrap();
+        assert_eq!(file.bars, expected, "{}", String::from_utf8_lossy(&bytes));
+        assert!(file.report.is_clean());
+    }
+    let text = folder.path().join("aapl.us.txt");
+    fs::write(&text, format!("{HEADER}{TWO_ROWS}")).unwrap();
+    assert_eq!(read_bars(&text).unwrap().bars, expected);
+}
+
+/// What no layout is known of is read by a column map, a zone and a ticker.
+#[test]
+fn a_column_map_reads_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.csv");
+    let expected = read_bars(&csv_file(folder.path(), TWO_ROWS)).unwrap().bars;
+    let read = |text: &str, columns: &str, zone: Option<&str>, ticker: Option<&str>| {
+        fs::write(&path, text).unwrap();
+        let options = ReadOptions {
+            columns: columns.parse().unwrap(),
+            zone: zone.map(|zone| parse_zone(zone).unwrap()),
+            ticker: ticker.map(|ticker| Ticker::parse(ticker).unwrap()),
+            ..ReadOptions::default()
+        };
+        read_bars_with(&path, &options).unwrap().bars
+    };
+    let refinitiv = "#RIC,Domain,Date-Time,GMT Offset,Type,Open,High,Low,Last,Volume\n\
+        AAPL,Market Price,2018-03-26T13:30:00.000000000Z,-4,Intraday 1Min,168.07,168.95,167.84,168.86,1206871\n\
+        AAPL,Market Price,2018-03-26T13:31:00.000000000Z,-4,Intraday 1Min,168.86,169,168.5,168.9,1000\n";
+    let map = "ticker=#RIC,ts=Date-Time,close=Last";
+    assert_eq!(read(refinitiv, map, None, None), expected);
+    let bloomberg = "Dates,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST,VOLUME\n\
+        3/26/2018 9:30,168.07,168.95,167.84,168.86,1206871\n\
+        3/26/2018 9:31,168.86,169,168.5,168.9,1000\n";
+    let map = "ts=Dates,open=px_open,high=px_high,low=px_low,close=px_last";
+    let zone = Some("america/new_york");
+    assert_eq!(read(bloomberg, map, zone, Some("AAPL")), expected);
+    let without_header = "20180326;093000;168.07;168.95;167.84;168.86;1206871\n\
+        20180326;93100;168.86;169;168.5;168.9;1000\n";
+    let map = "ts=#1+#2,open=#3,high=#4,low=#5,close=#6,volume=#7";
+    assert_eq!(read(without_header, map, zone, Some("AAPL")), expected);
+    let other_stocks = format!("{HEADER}{TWO_ROWS}IBM,2018-03-26T13:30:00Z,1,1,1,1,1\n");
+    assert_eq!(read(&other_stocks, "ts=ts", None, Some("AAPL")), expected);
 }
 
 #[test]
-fn a_broken_cell_is_named_with_its_line() {
+fn bars_stamped_at_their_end_are_moved_to_their_start() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |row: &str| {
-        let error = read_bars(&csv_file(folder.path(), &format!("{TWO_ROWS}\n{row}\n")))
-            .unwrap_err()
-            .to_string();
-        error.split_once("bars.csv ").unwrap().1.to_owned()
+    let options = ReadOptions {
+        stamps: "end".parse().unwrap(),
+        ..ReadOptions::default()
     };
-    // Line 4 is empty.
+    let file = read_bars_with(&csv_file(folder.path(), TWO_ROWS), &options).unwrap();
+    let starts: Vec<_> = file.bars.values().flatten().map(|bar| bar.start).collect();
     assert_eq!(
-        refused("AAPL,2018-03-26T13:32:00Z,1O.5,11,9,10,100"),
-        "line 5: open is \"1O.5\", expected a number"
-    );
-    assert_eq!(
-        refused("AAPL,2018-03-26 13:32,10,11,9,10,100"),
-        "line 5: ts is \"2018-03-26 13:32\", expected the bar's start with its zone, such as 2018-03-26T13:30:00Z"
-    );
-    assert_eq!(
-        refused("AA PL,2018-03-26T13:32:00Z,10,11,9,10,100"),
-        "line 5: ticker is \"AA PL\", expected a symbol such as AAPL"
-    );
-    assert_eq!(
-        refused("AAPL,2018-03-26T13:3"),
-        "line 5: 2 cells, but the header has 7"
+        starts,
+        [time("2018-03-26T13:29:00Z"), time("2018-03-26T13:30:00Z")]
     );
 }
 
@@ -189,24 +314,16 @@ fn a_torn_or_false_gzip_file_is_an_error() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_an_error() {
+fn what_is_not_utf8_spoils_only_its_own_cell() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bars.csv");
-    fs::write(
-        &path,
-        [
-            HEADER.as_bytes(),
-            b"\xff\xfe,2018-03-26T13:32:00Z,10,11,9,10,100\n",
-        ]
-        .concat(),
-    )
-    .unwrap();
-    assert!(
-        read_bars(&path)
-            .unwrap_err()
-            .to_string()
-            .ends_with("line 2 is not UTF-8 text")
-    );
+    let rows = b"AAPL,2018-03-26T13:30:00Z,10,11,9,10,100,Soci\xe9t\xe9\n\
+                 AAPL,2018-03-26T13:31:00Z,10,11,9,10,100,x\n\
+                 \xff\xfe,2018-03-26T13:32:00Z,10,11,9,10,100,x\n";
+    let header = HEADER.trim_end();
+    fs::write(&path, [header.as_bytes(), b",name\n", &rows[..]].concat()).unwrap();
+    let report = read_bars(&path).unwrap().report;
+    assert_eq!((report.kept(), report.rejected[0].row), (2, 4));
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bar_files::{BarFileError, read_bars};
+use bar_files::{ReadOptions, Stamps, parse_zone, read_bars, read_bars_with};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use domain::Ticker;
 use flate2::read::GzDecoder;
 
 fn shared(name: &str) -> Option<PathBuf> {
@@ -76,22 +77,32 @@ fn the_standard_replay_is_read_in_well_under_a_second() {
 }
 
 #[test]
-fn the_layout_as_found_is_refused_with_the_columns_it_lacks() {
+fn the_layout_as_found_is_read_once_its_stock_zone_and_stamps_are_named() {
     let Some(path) = shared("dirty_DIS_2018_asfound.csv.gz") else {
         return;
     };
-    let error = read_bars(&path).unwrap_err();
+    let error = read_bars(&path).unwrap_err().to_string();
     assert!(
-        matches!(&error, BarFileError::MissingColumns { missing, .. } if *missing == ["ticker", "ts"]),
-        "{error:?}"
+        error.contains("has no column ticker: found date, ToD, open"),
+        "{error}"
     );
-    let text = error.to_string();
-    assert!(
-        text.contains(
-            "dirty_DIS_2018_asfound.csv.gz has no column ticker, ts: found date, ToD, open"
-        ),
-        "{text}"
-    );
+    let mut options = ReadOptions {
+        ticker: Ticker::parse("DIS").ok(),
+        zone: parse_zone("America/New_York").ok(),
+        ..ReadOptions::default()
+    };
+    let mut file = read_bars_with(&path, &options).unwrap();
+    let error = file
+        .keep_regular_sessions(&path, calendar::nyse())
+        .unwrap_err();
+    assert!(error.to_string().ends_with("add --stamps end"), "{error}");
+
+    options.stamps = Stamps::End;
+    let mut file = read_bars_with(&path, &options).unwrap();
+    file.keep_regular_sessions(&path, calendar::nyse()).unwrap();
+    eprintln!("{}", file.report);
+    assert_eq!((file.report.rows, file.report.duplicates), (21_074, 3_903));
+    assert!(file.report.outside.values().sum::<usize>() < 100);
 }
 
 #[test]

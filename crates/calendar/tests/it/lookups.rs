@@ -92,6 +92,26 @@ fn neighbours_skip_weekends_and_holidays() {
 }
 
 #[test]
+fn minutes_of_trading_go_on_at_the_next_open() {
+    let after = |from, minutes| nyse().after_trading(time(from), minutes);
+    for (from, minutes, expected) in [
+        ("2018-03-28T14:31:02Z", 30, "2018-03-28T15:01:02Z"),
+        // The close itself, and across the night.
+        ("2018-03-28T19:30:00Z", 30, "2018-03-28T20:00:00Z"),
+        ("2018-03-28T19:50:02Z", 30, "2018-03-29T13:50:02Z"),
+        // Good Friday and the weekend; the close of a half day; before an open.
+        ("2018-03-29T20:00:01Z", 30, "2018-04-02T14:00:00Z"),
+        ("2018-07-03T16:45:00Z", 30, "2018-07-05T13:45:00Z"),
+        ("2018-03-28T11:00:00Z", 1, "2018-03-28T13:31:00Z"),
+        // More than a session.
+        ("2018-03-28T13:30:00Z", 391, "2018-03-29T13:31:00Z"),
+    ] {
+        assert_eq!(after(from, minutes), Some(time(expected)), "{from}");
+    }
+    assert_eq!(after("2051-01-01T00:00:00Z", 1), None);
+}
+
+#[test]
 fn the_rules_answer_past_the_published_years() {
     assert!(nyse().coverage().contains(&date("2027-12-31")));
     // Good Friday, Juneteenth on Sunday and summer time of 2033 and 2050.
@@ -121,4 +141,24 @@ proptest! {
             prop_assert!(earlier.is_none_or(|earlier| earlier.close <= moment));
         }
     }
+
+    #[test]
+    fn so_many_minutes_later_so_many_have_passed(start in 0..45_i64 * 365 * 24 * 60, minutes in 0..2_000_u32) {
+        let moment = time("2005-01-01T00:00:00Z") + TimeDelta::minutes(start);
+        let later = nyse().after_trading(moment, minutes).unwrap();
+        prop_assert_eq!(nyse().trading_minutes(moment, later), minutes);
+    }
+}
+
+#[test]
+fn trading_minutes_count_what_lies_in_sessions() {
+    let minutes = |from: &str, to: &str| nyse().trading_minutes(time(from), time(to));
+    // Within a session, over a night, over Good Friday and its weekend, and around a half day.
+    assert_eq!(minutes("2018-03-26T14:00:00Z", "2018-03-26T14:11:00Z"), 11);
+    assert_eq!(minutes("2018-03-26T19:55:00Z", "2018-03-27T13:33:00Z"), 8);
+    assert_eq!(minutes("2018-03-29T20:00:00Z", "2018-04-02T13:30:00Z"), 0);
+    assert_eq!(minutes("2018-03-29T19:59:00Z", "2018-04-03T13:30:00Z"), 391);
+    assert_eq!(minutes("2018-11-23T14:30:00Z", "2018-11-26T14:30:00Z"), 210);
+    assert_eq!(minutes("2018-03-26T14:00:00Z", "2018-03-26T14:00:00Z"), 0);
+    assert_eq!(minutes("2018-03-26T14:00:00Z", "2018-03-23T14:00:00Z"), 0);
 }

@@ -1,10 +1,10 @@
 use domain::Bar;
 use ta::{
     Next,
-    indicators::{ExponentialMovingAverage, Maximum, Minimum},
+    indicators::{Maximum, Minimum},
 };
 
-use super::{FLAT, exponential_average, typical_price, wilder};
+use super::{Average, FLAT, typical_price};
 use crate::ring::Ring;
 
 const RSI_PERIOD: usize = 14;
@@ -13,19 +13,16 @@ const RSI_PERIOD: usize = 14;
 #[derive(Clone, Debug)]
 pub struct Rsi {
     previous: Option<f64>,
-    gain: ExponentialMovingAverage,
-    loss: ExponentialMovingAverage,
-    bars: usize,
+    gain: Average,
+    loss: Average,
 }
 
 impl Default for Rsi {
     fn default() -> Self {
-        let average = || exponential_average(wilder(RSI_PERIOD));
         Self {
             previous: None,
-            gain: average(),
-            loss: average(),
-            bars: 0,
+            gain: Average::wilder(RSI_PERIOD),
+            loss: Average::wilder(RSI_PERIOD),
         }
     }
 }
@@ -34,17 +31,16 @@ impl Rsi {
     /// Takes the next close.
     #[inline]
     pub fn next(&mut self, close: f64) -> Option<f64> {
-        self.bars += 1;
         let change = close - self.previous.replace(close)?;
         let gain = self.gain.next(change.max(0.0));
         let loss = self.loss.next((-change).max(0.0));
-        let movement = gain + loss;
-        let value = if movement > FLAT * close {
-            100.0 * gain / movement
+        let gain = gain?;
+        let movement = gain + loss?;
+        Some(if movement > FLAT * close {
+            (100.0 * gain / movement).min(100.0)
         } else {
             50.0
-        };
-        (self.bars > RSI_PERIOD).then_some(value)
+        })
     }
 }
 
@@ -164,7 +160,7 @@ impl Stochastic {
         let range = highest - lowest;
         let position = |from_edge: f64| {
             if range > 0.0 {
-                100.0 * from_edge / range
+                (100.0 * from_edge / range).min(100.0)
             } else {
                 50.0
             }
@@ -172,12 +168,13 @@ impl Stochastic {
         let close = bar.close.get();
         self.fast.push(position(close - lowest));
         if self.fast.is_full() {
-            self.slow.push(self.fast.mean());
+            self.slow.push(self.fast.mean().min(100.0));
         }
         StochasticValue {
             k: self.slow.is_full().then(|| self.slow.back(0)),
-            d: self.slow.is_full().then(|| self.slow.mean()),
-            williams: Some(-position(highest - close)),
+            d: self.slow.is_full().then(|| self.slow.mean().min(100.0)),
+            // Not -0 at the highest price.
+            williams: Some(0.0 - position(highest - close)),
         }
     }
 }

@@ -1,6 +1,6 @@
 use domain::Bar;
 
-use super::{Adx, Atr, Bollinger, Cci, Macd, Mfi, Obv, Roc, Rsi, Stochastic};
+use super::{Adx, Atr, Bollinger, Cci, Ema, Macd, Mfi, Obv, Roc, Rsi, Stochastic};
 
 /// How many indicators an [`IndicatorSet`] computes.
 pub const INDICATOR_COUNT: usize = 19;
@@ -29,10 +29,12 @@ pub const INDICATOR_NAMES: [&str; INDICATOR_COUNT] = [
 ];
 
 /// All textbook indicators of one ticker, for research and for comparison with other libraries.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct IndicatorSet {
     rsi: Rsi,
     macd: Macd,
+    ema_12: Ema,
+    ema_26: Ema,
     bollinger: Bollinger,
     atr: Atr,
     adx: Adx,
@@ -43,21 +45,39 @@ pub struct IndicatorSet {
     stochastic: Stochastic,
 }
 
+impl Default for IndicatorSet {
+    fn default() -> Self {
+        Self {
+            rsi: Rsi::default(),
+            macd: Macd::default(),
+            ema_12: Ema::new(12),
+            ema_26: Ema::new(26),
+            bollinger: Bollinger::default(),
+            atr: Atr::default(),
+            adx: Adx::default(),
+            cci: Cci::default(),
+            mfi: Mfi::default(),
+            obv: Obv::default(),
+            roc: Roc::default(),
+            stochastic: Stochastic::default(),
+        }
+    }
+}
+
 impl IndicatorSet {
     /// Takes the next bar; values in the order of [`INDICATOR_NAMES`], `None` while warming up.
     pub fn next(&mut self, bar: &Bar) -> [Option<f64>; INDICATOR_COUNT] {
         let close = bar.close.get();
         let macd = self.macd.next(close);
-        let warm = self.macd.is_warm();
         let bands = self.bollinger.next(close);
         let stochastic = self.stochastic.next(bar);
         [
             self.rsi.next(close),
-            warm.then_some(macd.macd),
-            warm.then_some(macd.signal),
-            warm.then_some(macd.histogram),
-            self.macd.ema_12_is_warm().then_some(macd.ema_12),
-            self.macd.ema_26_is_warm().then_some(macd.ema_26),
+            macd.map(|macd| macd.macd),
+            macd.map(|macd| macd.signal),
+            macd.map(|macd| macd.histogram),
+            self.ema_12.next(close),
+            self.ema_26.next(close),
             bands.map(|bands| bands.middle),
             bands.map(|bands| bands.upper),
             bands.map(|bands| bands.middle),

@@ -1,7 +1,6 @@
 use domain::Bar;
-use ta::{Next, indicators::AverageTrueRange};
 
-use super::{TaBar, wilder};
+use super::{Average, true_range};
 use crate::ring::Ring;
 
 const ATR_PERIOD: usize = 14;
@@ -9,16 +8,16 @@ const ATR_PERIOD: usize = 14;
 /// Average true range over 14 bars in the unit of the price (Wilder 1978).
 #[derive(Clone, Debug)]
 pub struct Atr {
-    average: AverageTrueRange,
-    bars: usize,
+    previous: Option<f64>,
+    average: Average,
 }
 
 impl Default for Atr {
-    #[expect(clippy::expect_used, reason = "the period is a constant above zero")]
     fn default() -> Self {
-        let average =
-            AverageTrueRange::new(wilder(ATR_PERIOD)).expect("ta refuses only a period of zero");
-        Self { average, bars: 0 }
+        Self {
+            previous: None,
+            average: Average::wilder(ATR_PERIOD),
+        }
     }
 }
 
@@ -26,9 +25,8 @@ impl Atr {
     /// Takes the next bar.
     #[inline]
     pub fn next(&mut self, bar: &Bar) -> Option<f64> {
-        let value = self.average.next(&TaBar(bar));
-        self.bars += 1;
-        (self.bars > ATR_PERIOD).then_some(value)
+        let close_before = self.previous.replace(bar.close.get())?;
+        self.average.next(true_range(bar, close_before))
     }
 }
 

@@ -43,7 +43,7 @@ impl Mfi {
     pub fn next(&mut self, bar: &Bar) -> Option<f64> {
         let typical = typical_price(bar);
         let previous = self.previous.replace(typical)?;
-        let flow = typical * bar.volume as f64;
+        let flow = typical * bar.volume;
         // Typical prices that are equal on paper differ in the last digit; a whole bar's flow must not hang on that.
         let change = typical - previous;
         let tie = change.abs() <= FLAT * typical;
@@ -57,7 +57,7 @@ impl Mfi {
         let inflow = self.inflow.sum(|flow| flow);
         let total = inflow + self.outflow.sum(|flow| flow);
         Some(if total > 0.0 {
-            100.0 * inflow / total
+            (100.0 * inflow / total).min(100.0)
         } else {
             50.0
         })

@@ -4,22 +4,10 @@ use domain::Bar;
 use features::indicators::{INDICATOR_NAMES, IndicatorSet};
 use flate2::read::GzDecoder;
 
-/// TA-Lib seeds recursive averages differently; the difference is forgotten after this many bars (golden/README.md).
-const RECURSIVE_FROM: usize = 400;
-const RECURSIVE: [&str; 8] = [
-    "rsi_14",
-    "macd",
-    "macd_signal",
-    "macd_hist",
-    "ema_12",
-    "ema_26",
-    "atr_14",
-    "adx_14",
-];
 const TOLERANCE: f64 = 1e-8;
 
 #[test]
-fn indicators_equal_ta_lib() {
+fn indicators_equal_ta_lib_from_their_first_value_on() {
     let shared = env::var_os("TANDEM_SHARED_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,
@@ -34,7 +22,7 @@ fn indicators_equal_ta_lib() {
     let columns =
         INDICATOR_NAMES.map(|name| headers.iter().position(|header| header == name).unwrap());
 
-    let mut tickers = BTreeMap::<String, (IndicatorSet, usize)>::new();
+    let mut tickers = BTreeMap::<String, IndicatorSet>::new();
     let mut compared = BTreeMap::<&str, usize>::new();
     for record in reader.records() {
         let record = record.unwrap();
@@ -48,7 +36,7 @@ fn indicators_equal_ta_lib() {
             number(6),
         )
         .unwrap();
-        let (set, index) = tickers.entry(record[0].to_owned()).or_default();
+        let set = tickers.entry(record[0].to_owned()).or_default();
         let actual = set.next(&bar);
         for ((name, column), actual) in INDICATOR_NAMES.into_iter().zip(columns).zip(actual) {
             let place = format!("{name} of {} at {}", &record[0], &record[1]);
@@ -58,9 +46,6 @@ fn indicators_equal_ta_lib() {
                 "warm-up of {place}"
             );
             let Some(actual) = actual else { continue };
-            if RECURSIVE.contains(&name) && *index < RECURSIVE_FROM {
-                continue;
-            }
             let expected = number(column);
             let error = (actual - expected).abs();
             assert!(
@@ -69,7 +54,6 @@ fn indicators_equal_ta_lib() {
             );
             *compared.entry(name).or_default() += 1;
         }
-        *index += 1;
     }
     assert_eq!(tickers.len(), 3);
     for name in INDICATOR_NAMES {

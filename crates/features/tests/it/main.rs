@@ -5,6 +5,7 @@
 )]
 
 mod causality;
+mod continuity;
 mod golden;
 mod invariance;
 mod join;

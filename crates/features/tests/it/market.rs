@@ -77,7 +77,7 @@ pub(crate) fn altered(bar: &Bar, price_factor: f64, volume_factor: u64) -> Bar {
         bar.high.get() * price_factor,
         bar.low.get() * price_factor,
         bar.close.get() * price_factor,
-        (bar.volume * volume_factor) as f64,
+        bar.volume * volume_factor as f64,
     )
     .unwrap()
 }

@@ -1,5 +1,8 @@
 use domain::Bar;
-use features::{FeatureSchema, FeatureVector};
+use features::{
+    FeatureSchema, FeatureVector,
+    indicators::{INDICATOR_NAMES, IndicatorSet},
+};
 use proptest::prelude::*;
 
 use crate::market::{Market, fold};
@@ -17,7 +20,7 @@ fn with_prices(bars: &[Bar], price: impl Fn(usize) -> f64) -> Vec<Bar> {
         .enumerate()
         .map(|(index, bar)| {
             let price = price(index);
-            Bar::new(bar.start, price, price, price, price, bar.volume as f64).unwrap()
+            Bar::new(bar.start, price, price, price, price, bar.volume).unwrap()
         })
         .collect()
 }
@@ -59,8 +62,11 @@ fn a_jump_stays_within_the_bounds() {
         silent: 0.0,
     }
     .bars();
-    let jump = with_prices(&bars, |index| if index % 700 < 350 { 1.0 } else { 1e6 });
-    for vector in fold(&jump).iter().flatten() {
+    // As far as a price may step without being another history.
+    let jump = with_prices(&bars, |index| if index % 700 < 350 { 1.0 } else { 1.5 });
+    let features = fold(&jump);
+    assert!(features.iter().flatten().count() > 1_000);
+    for vector in features.iter().flatten() {
         assert!(vector.iter().all(|value| value.abs() <= 16.0), "{vector:?}");
     }
 }
@@ -76,10 +82,10 @@ fn unusual_volume_shows_against_its_own_minute() {
     .bars();
     let last = bars.len() - 200;
     for bar in &mut bars {
-        bar.volume = 1_000;
+        bar.volume = 1_000.0;
     }
-    bars[last].volume = 20_000;
-    bars[last + 50].volume = 0;
+    bars[last].volume = 20_000.0;
+    bars[last + 50].volume = 0.0;
     let features = fold(&bars);
     assert!((feature(&features[last].unwrap(), "relative_volume") - 20_f32.ln()).abs() < 1e-6);
     assert_eq!(
@@ -151,13 +157,44 @@ fn the_gap_is_the_nights_and_stays_through_the_session() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn any_prices_give_finite_features(seed in any::<u64>(), spread in 0.0..40.0_f64) {
+    fn any_prices_give_finite_features(seed in any::<u64>(), largest in 0.0..0.5_f64) {
         // From single dollars to beyond any market, jumping at each bar.
         let bars = Market { seed, sessions: 7, missing: 0.1, silent: 0.2 }.bars();
         let mut random = crate::market::Random::new(seed);
-        let jumps: Vec<f64> = bars.iter().map(|_| (spread * random.normal()).exp()).collect();
-        for vector in fold(&with_prices(&bars, |index| jumps[index])).iter().flatten() {
+        let mut price = 100.0;
+        let jumps: Vec<f64> = bars
+            .iter()
+            .map(|_| {
+                price *= 1.0 + largest * (2.0 * random.unit() - 1.0);
+                price
+            })
+            .collect();
+        let features = fold(&with_prices(&bars, |index| jumps[index]));
+        prop_assert!(features.iter().flatten().count() > 300);
+        for vector in features.iter().flatten() {
             prop_assert!(vector.iter().all(|value| value.is_finite() && value.abs() <= 16.0));
+        }
+    }
+
+    #[test]
+    fn indicators_stay_in_their_range(seed in any::<u64>(), spread in 0.0..40.0_f64, silent in 0.0..1.0_f64) {
+        let bars = Market { seed, sessions: 1, missing: 0.0, silent }.bars();
+        let mut random = crate::market::Random::new(seed);
+        // Rising, falling and standing still, at any level.
+        let level = (spread * random.normal()).exp();
+        let bars = with_prices(&bars, |index| level * (1.0 + (index / 30) as f64 * (index % 7) as f64));
+        let mut set = IndicatorSet::default();
+        for bar in &bars {
+            for (name, value) in INDICATOR_NAMES.into_iter().zip(set.next(bar)) {
+                let Some(value) = value else { continue };
+                let range = match name {
+                    "rsi_14" | "adx_14" | "mfi_14" | "stoch_k" | "stoch_d" => 0.0..=100.0,
+                    "willr_14" => -100.0..=0.0,
+                    "atr_14" => 0.0..=f64::MAX,
+                    _ => f64::MIN..=f64::MAX,
+                };
+                prop_assert!(range.contains(&value), "{name} is {value}");
+            }
         }
     }
 }

@@ -14,6 +14,13 @@ use super::{
 /// Largest number of values in one tensor: far above any network here, far below what memory holds.
 const MAXIMUM_VALUES: usize = 1 << 24;
 
+/// Largest number of values that are computed for one window, all tensors together: with the largest batch half a
+/// gigabyte. The networks here compute some hundred thousand.
+const MAXIMUM_COMPUTED_VALUES: usize = 1 << 22;
+
+/// Largest number of operators: an unrolled LSTM of two layers has some two thousand.
+const MAXIMUM_OPERATORS: usize = 1 << 15;
+
 /// What of the file's layout is needed to run it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
@@ -42,6 +49,10 @@ pub(crate) fn check(bytes: &[u8], window: [usize; 2]) -> Result<Layout, NetworkE
     let tensors = graph.tensors().ok_or_else(|| missing("tensors"))?;
     let operators = graph.operators().ok_or_else(|| missing("operators"))?;
 
+    if operators.len() > MAXIMUM_OPERATORS {
+        return Err(fault(format!("{} operators", operators.len())));
+    }
+    let mut computed = 0;
     for (index, tensor) in tensors.iter().enumerate() {
         let name = tensor
             .name()
@@ -67,6 +78,14 @@ pub(crate) fn check(bytes: &[u8], window: [usize; 2]) -> Result<Layout, NetworkE
             )));
         }
         let stored = buffers.get(buffer).data().map_or(0, |data| data.len());
+        if buffer == 0 {
+            computed += values;
+        }
+        if computed > MAXIMUM_COMPUTED_VALUES {
+            return Err(fault(format!(
+                "it computes more than {MAXIMUM_COMPUTED_VALUES} values for a window"
+            )));
+        }
         // Both types take four bytes a value; what is computed has no buffer.
         if buffer != 0 && stored != 4 * values {
             return Err(fault(format!(

@@ -1,8 +1,9 @@
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use domain::{ModelId, ModelKind};
-use inference::{Champions, InferenceError, LiveChampions, Model, Refreshed, testing};
+use inference::{Champions, InferenceError, LiveChampions, Model, Refreshed, Refusal, testing};
 use model_registry::{Artifact, ChampionsFile, NETWORK_FILE, artifact_dir, write_artifact};
+use tflite_export::NetworkWeights;
 
 fn artifact(kind: ModelKind, seed: u64) -> Artifact {
     testing::artifact(&testing::random_weights(kind, seed), seed).unwrap()
@@ -137,4 +138,137 @@ fn an_artifact_under_another_models_name_is_refused() {
         message.contains("lstm-9 says that it is lstm model lstm-1"),
         "{message}"
     );
+}
+
+/// Writes a model that says what no probabilities are, and makes it the champion.
+fn promote_speechless(models: &Path, file: &ChampionsFile, kind: ModelKind, seed: u64) -> ModelId {
+    let mut weights = testing::random_weights(kind, seed);
+    let head = match &mut weights {
+        NetworkWeights::Lstm(lstm) => &mut lstm.head,
+        NetworkWeights::Transformer(transformer) => &mut transformer.head,
+    };
+    // The exporter takes no NaN. Without weights it leaves the biases as they are.
+    let marker = 12_345.5_f32;
+    head.weight.fill(0.0);
+    head.bias.fill(marker);
+    let Artifact {
+        manifest,
+        mut tflite,
+    } = testing::artifact(&weights, seed).unwrap();
+    let places: Vec<usize> = (0..tflite.len() - 3)
+        .filter(|place| tflite[*place..place + 4] == marker.to_le_bytes())
+        .collect();
+    assert!(!places.is_empty());
+    for place in places {
+        tflite[place..place + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    let (model_id, at) = (manifest.model_id.clone(), manifest.created_at);
+    write_artifact(models, manifest, &tflite).unwrap();
+    file.promote(kind, model_id.clone(), at, "for a test")
+        .unwrap();
+    model_id
+}
+
+#[test]
+fn a_model_proves_itself_before_it_replaces_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ChampionsFile::new(dir.path().join("model_config.json"));
+    testing::promote_random_champions(dir.path(), &file, 1).unwrap();
+    for kind in ModelKind::ALL {
+        let live = LiveChampions::new(file.clone(), dir.path(), 3);
+        live.refresh().unwrap();
+        let good = live.current().unwrap();
+        let bad = promote_speechless(dir.path(), &file, kind, 2);
+        // What is known of it the second time is not found out again.
+        for _ in 0..2 {
+            let error = live.refresh().unwrap_err();
+            assert!(matches!(error, InferenceError::Refused { .. }), "{error:?}");
+            assert_eq!(error.model_id(), Some(&bad));
+            assert!(error.to_string().contains("impossible answer"), "{error}");
+            assert!(Arc::ptr_eq(&live.current().unwrap(), &good));
+            let [
+                Refusal {
+                    kind: of, model_id, ..
+                },
+            ] = &live.refusals()[..]
+            else {
+                panic!("one refusal: {:?}", live.refusals())
+            };
+            assert_eq!((*of, model_id), (kind, &bad));
+        }
+        // It is refused for what it is, not for its name.
+        let good_id = good.of(kind).id().clone();
+        file.promote(kind, good_id, good.of(kind).manifest().created_at, "back")
+            .unwrap();
+        assert_eq!(live.refresh().unwrap(), Refreshed::Unchanged);
+        assert_eq!(live.refusals(), []);
+    }
+}
+
+#[test]
+fn at_a_start_an_earlier_champion_stands_in_for_one_that_cannot_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ChampionsFile::new(dir.path().join("model_config.json"));
+    testing::promote_random_champions(dir.path(), &file, 1).unwrap();
+    promote_speechless(dir.path(), &file, ModelKind::Transformer, 2);
+    let gone = ModelId::parse("transformer-gone").unwrap();
+    let at = chrono::DateTime::UNIX_EPOCH;
+    file.promote(ModelKind::Transformer, gone.clone(), at, "gone")
+        .unwrap();
+    let live = LiveChampions::new(file.clone(), dir.path(), 1);
+    live.refresh().unwrap_err();
+    let in_use = live.current().unwrap();
+    assert_eq!(in_use.lstm.id().as_str(), "lstm-1");
+    assert_eq!(in_use.transformer.id().as_str(), "transformer-1");
+    assert_eq!(live.refusals()[0].model_id, gone);
+}
+
+#[test]
+fn champions_that_fail_in_use_give_way_to_the_last_good_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ChampionsFile::new(dir.path().join("model_config.json"));
+    testing::promote_random_champions(dir.path(), &file, 1).unwrap();
+    let live = LiveChampions::new(file.clone(), dir.path(), 1);
+    live.refresh().unwrap();
+    let first = live.current().unwrap();
+    testing::promote_random_champions(dir.path(), &file, 2).unwrap();
+    live.refresh().unwrap();
+    let second = live.current().unwrap();
+
+    assert!(live.put_back(&second, Some(second.lstm.id()), "for a test"));
+    let in_use = live.current().unwrap();
+    assert!(Arc::ptr_eq(&in_use.lstm, &first.lstm));
+    assert!(Arc::ptr_eq(&in_use.transformer, &first.transformer));
+    // Told twice, it is done once.
+    assert!(live.put_back(&second, None, "for a test"));
+    assert!(Arc::ptr_eq(&live.current().unwrap(), &in_use));
+    // The file still names it, and it is the same.
+    let error = live.refresh().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "model lstm-2 is refused: it failed while it was in use: for a test"
+    );
+    assert!(Arc::ptr_eq(&live.current().unwrap(), &in_use));
+
+    // Others take over, whoever failed before.
+    testing::promote_random_champions(dir.path(), &file, 3).unwrap();
+    assert_eq!(live.refresh().unwrap(), Refreshed::Replaced);
+    let third = live.current().unwrap();
+    assert!(live.put_back(&third, None, "for a test"));
+    assert_eq!(live.current().unwrap().lstm.id().as_str(), "lstm-1");
+
+    // With nothing in memory to go back to, the file's earlier champions are tried, of the kind that failed.
+    let started = LiveChampions::new(file, dir.path(), 1);
+    started.refresh().unwrap();
+    let pair = started.current().unwrap();
+    assert!(started.put_back(&pair, Some(pair.lstm.id()), "for a test"));
+    let pair = started.current().unwrap();
+    let ids = [&pair.lstm, &pair.transformer].map(|model| model.id().to_string());
+    assert_eq!(ids, ["lstm-2", "transformer-3"]);
+    // The very last one stays, better now and then than never, and is named.
+    fs::remove_dir_all(dir.path().join("lstm/lstm-1")).unwrap();
+    assert!(!started.put_back(&pair, Some(pair.lstm.id()), "for a test"));
+    assert!(Arc::ptr_eq(&started.current().unwrap(), &pair));
+    let error = started.refresh().unwrap_err().to_string();
+    assert!(error.contains("lstm-3 is refused"), "{error}");
 }

@@ -1,4 +1,5 @@
 mod adjustment;
+mod settle;
 
 use std::error::Error;
 
@@ -10,6 +11,9 @@ use market_data::{Gate, GateClosed, MarketTime, VendorError, YahooClient};
 use storage::{ActionCounts, ActionKind, PgPool, StoredAction};
 
 pub use self::adjustment::{SplitFactor, split_factor, without_dividends};
+pub(crate) use self::settle::{
+    SHARE_BASIS, Settled, ex_date, not_applied_once, not_in_prices, settle,
+};
 use crate::IngestError;
 
 /// Name under which Yahoo's reports are stored.
@@ -29,6 +33,8 @@ pub struct ActionReport {
     pub counts: ActionCounts,
     /// What is new or has other figures than before, by ticker and ex-date.
     pub changes: Vec<ActionChange>,
+    /// What is reported and contradicted by prices, which go on across it as if it were none. It is not stored.
+    pub contradicted: Vec<CorporateAction>,
     /// What is stored and no longer reported. It goes on adjusting prices: a person decides, with
     /// [`storage::remove_corporate_action`].
     pub vanished: Vec<StoredAction>,
@@ -73,8 +79,11 @@ pub async fn update_corporate_actions(
 
     let mut report = ActionReport::default();
     let mut reported = Vec::new();
+    let mut findings = Vec::new();
+    let mut transaction = storage::begin(pool).await?;
+    storage::lock_corporate_actions(&mut transaction).await?;
     for (ticker, answer) in answers {
-        let actions = match answer {
+        let mut actions = match answer {
             Ok(actions) => actions,
             Err(error) => {
                 log_failure(ticker, &error);
@@ -87,7 +96,23 @@ pub async fn update_corporate_actions(
                 continue;
             }
         };
-        let stored = storage::corporate_actions(pool, ticker).await?;
+        let stored = storage::corporate_actions(&mut *transaction, ticker).await?;
+        let known: Vec<&StoredAction> = stored.iter().collect();
+        let settled = settle(
+            &mut transaction,
+            ticker,
+            &actions,
+            &known,
+            fetched_at,
+            None,
+            None,
+        )
+        .await?;
+        for (action, step) in settled.contradicted {
+            findings.push(not_in_prices(&action, step, fetched_at));
+            actions.retain(|told| *told != action);
+            report.contradicted.push(action);
+        }
         report.changes.extend(changes(&stored, &actions));
         report.vanished.extend(
             vanished(&stored, &actions)
@@ -96,7 +121,10 @@ pub async fn update_corporate_actions(
         );
         reported.extend(actions);
     }
-    report.counts = storage::upsert_corporate_actions(pool, &reported, SOURCE, fetched_at).await?;
+    report.counts =
+        storage::write_corporate_actions(&mut transaction, &reported, SOURCE, fetched_at).await?;
+    storage::store_findings(&mut *transaction, &findings).await?;
+    storage::commit(transaction).await?;
     Ok(report)
 }
 

@@ -1,15 +1,17 @@
 //! News of several sources: what is the same story, and into the database with it.
 
+mod file;
 mod story;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{NewsArticle, Ticker};
 use storage::{PgPool, RefusedRow, Story};
 use tokio::sync::Mutex;
 
-use self::story::{Stories, canonical_url, title_key};
+pub use self::file::{LeftOutRow, NewsFile, NewsFileError, read_news_file};
+use self::story::{Stories, canonical_url, title_key, without_publisher};
 use crate::IngestError;
 
 /// 1990-01-01, Unix seconds: vendors send 0 where they know no time.
@@ -68,10 +70,10 @@ impl NewsDesk {
         };
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for article in articles {
-            match self.check(article, first_seen_at) {
-                Checked::Article(article) => kept.push(article),
-                Checked::Foreign => report.foreign += 1,
-                Checked::NoHeadline(article) => refused.push(without_headline(asked, &article)),
+            match admit(article, &self.tickers, first_seen_at) {
+                Admitted::Article(article) => kept.push(article),
+                Admitted::Foreign => report.foreign += 1,
+                Admitted::NoHeadline(article) => refused.push(without_headline(asked, &article)),
             }
         }
         if !refused.is_empty() {
@@ -87,43 +89,103 @@ impl NewsDesk {
             .filter_map(|article| article.url.clone())
             .collect();
         let mut stories = Stories::new(storage::known_stories(&self.pool, &titles, &urls).await?);
-        let found: Vec<Story> = kept
-            .into_iter()
-            .map(|article| Story {
-                key: stories.key_of(&article),
-                article,
-            })
-            .collect();
+        let found = stories.recognise(kept);
         let counts = storage::store_articles(&self.pool, &found, first_seen_at).await?;
         (report.stored, report.merged, report.known) = (counts.stored, counts.merged, counts.known);
         Ok(report)
     }
-
-    fn check(&self, mut article: NewsArticle, first_seen_at: DateTime<Utc>) -> Checked {
-        if article.title.trim().is_empty() {
-            return Checked::NoHeadline(article);
-        }
-        article
-            .tickers
-            .retain(|ticker| self.tickers.contains(ticker));
-        if article.tickers.is_empty() {
-            return Checked::Foreign;
-        }
-        // What is dated in the future, or before there was a web, is dated wrongly; that it exists is known.
-        if article.published_at > first_seen_at || article.published_at.timestamp() < BEFORE_THE_WEB
-        {
-            article.published_at = first_seen_at;
-        }
-        article.url = article.url.as_deref().and_then(canonical_url);
-        Checked::Article(article)
-    }
 }
 
-enum Checked {
+/// A story as a stock first had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstSeenStory {
+    /// The stock.
+    pub ticker: Ticker,
+    /// Since when it was known under this stock, UTC.
+    pub first_seen_at: DateTime<Utc>,
+    /// Headline of its first report, plain text.
+    pub title: String,
+}
+
+/// What [`NewsDesk`] and the database would keep of reports that were seen at these times, for each stock; with the number
+/// of reports that concern no watched stock.
+fn replay(
+    mut reports: Vec<(DateTime<Utc>, NewsArticle)>,
+    tickers: &HashSet<Ticker>,
+) -> (Vec<FirstSeenStory>, u64) {
+    reports.sort_by_key(|(seen_at, _)| *seen_at);
+    let mut stories = Stories::default();
+    let mut titles = HashMap::<String, String>::new();
+    let mut filed = HashSet::<(String, Ticker)>::new();
+    let mut kept = Vec::new();
+    let mut foreign = 0;
+    let mut reports = reports.into_iter().peekable();
+    while let Some(&(seen_at, _)) = reports.peek() {
+        let mut admitted = Vec::new();
+        while let Some((_, article)) = reports.next_if(|(at, _)| *at == seen_at) {
+            match admit(article, tickers, seen_at) {
+                Admitted::Article(article) => admitted.push(article),
+                Admitted::Foreign => foreign += 1,
+                Admitted::NoHeadline(_) => {}
+            }
+        }
+        let found = stories.recognise(admitted);
+        // Of a story that is new, the report that appeared first gives the text, as in the database.
+        let mut first = BTreeMap::<&str, &NewsArticle>::new();
+        for Story { key, article } in &found {
+            let known = first.entry(key).or_insert(article);
+            if article.published_at < known.published_at {
+                *known = article;
+            }
+        }
+        for (key, article) in first {
+            titles
+                .entry(key.to_owned())
+                .or_insert_with(|| article.title.clone());
+        }
+        for Story { key, article } in found {
+            let title = titles.get(&key).unwrap_or(&article.title).clone();
+            for ticker in article.tickers {
+                if filed.insert((key.clone(), ticker.clone())) {
+                    kept.push(FirstSeenStory {
+                        ticker,
+                        first_seen_at: seen_at,
+                        title: title.clone(),
+                    });
+                }
+            }
+        }
+    }
+    (kept, foreign)
+}
+
+enum Admitted {
     Article(NewsArticle),
     /// It concerns no watched stock.
     Foreign,
     NoHeadline(NewsArticle),
+}
+
+/// What every report goes through, whoever tells it.
+fn admit(
+    mut article: NewsArticle,
+    tickers: &HashSet<Ticker>,
+    first_seen_at: DateTime<Utc>,
+) -> Admitted {
+    if article.title.trim().is_empty() {
+        return Admitted::NoHeadline(article);
+    }
+    article.tickers.retain(|ticker| tickers.contains(ticker));
+    if article.tickers.is_empty() {
+        return Admitted::Foreign;
+    }
+    // What is dated in the future, or before there was a web, is dated wrongly; that it exists is known.
+    if article.published_at > first_seen_at || article.published_at.timestamp() < BEFORE_THE_WEB {
+        article.published_at = first_seen_at;
+    }
+    article.title = without_publisher(&article.title, article.publisher.as_deref()).to_owned();
+    article.url = article.url.as_deref().and_then(canonical_url);
+    Admitted::Article(article)
 }
 
 fn without_headline(asked: &Ticker, article: &NewsArticle) -> RefusedRow {

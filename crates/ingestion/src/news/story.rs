@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use domain::NewsArticle;
 use sha2::{Digest, Sha256};
-use storage::KnownStory;
+use storage::{KnownStory, Story};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// Reports of one story are published within this time of its first one. Columns that appear daily under the same
@@ -57,8 +57,19 @@ impl Stories {
         stories
     }
 
+    /// Finds the story that each report tells.
+    pub(crate) fn recognise(&mut self, articles: Vec<NewsArticle>) -> Vec<Story> {
+        articles
+            .into_iter()
+            .map(|article| Story {
+                key: self.key_of(&article),
+                article,
+            })
+            .collect()
+    }
+
     /// The key of the story that this reports: that of a known one, else a new one, which is known from now on.
-    pub(crate) fn key_of(&mut self, article: &NewsArticle) -> String {
+    fn key_of(&mut self, article: &NewsArticle) -> String {
         let title = title_key(article);
         let titled = self.by_title.get(&title);
         let placed = article.url.as_ref().and_then(|url| self.by_url.get(url));
@@ -113,18 +124,33 @@ fn title_of(key: &str) -> &str {
     key.split_once('-').map_or(key, |(title, _)| title)
 }
 
-/// A headline's letters and digits: no case, accents, spaces, punctuation or entities, and no name of the publisher at the
-/// end. Vendors differ in what stands within a word too: "U.S." and "US", "chip-maker" and "chipmaker".
-fn title_letters(title: &str, publisher: Option<&str>) -> String {
+/// The headline without the publisher's name before or behind it ("Reuters: ...", "... - Reuters"): it says nothing of the
+/// news.
+pub(crate) fn without_publisher<'a>(title: &'a str, publisher: Option<&str>) -> &'a str {
     let publisher = publisher.map(words).unwrap_or_default();
-    let cut = SEPARATORS
+    if publisher.is_empty() {
+        return title;
+    }
+    let is_name = |part: &str| without_article(&words(part)) == without_article(&publisher);
+    let behind = SEPARATORS
         .iter()
         .filter_map(|separator| title.rsplit_once(separator))
-        .find(|(_, end)| {
-            !publisher.is_empty() && without_article(&words(end)) == without_article(&publisher)
-        })
+        .find(|(_, end)| is_name(end))
         .map_or(title, |(headline, _)| headline);
-    let letters = joined(&words(cut));
+    let headline = SEPARATORS
+        .iter()
+        .chain([&": "])
+        .filter_map(|separator| behind.split_once(separator))
+        .find(|(beginning, _)| is_name(beginning))
+        .map_or(behind, |(_, headline)| headline)
+        .trim();
+    if headline.is_empty() { title } else { headline }
+}
+
+/// A headline's letters and digits: no case, accents, spaces and punctuation, and no name of the publisher. Vendors differ
+/// in what stands within a word too: "U.S." and "US", "chip-maker" and "chipmaker".
+fn title_letters(title: &str, publisher: Option<&str>) -> String {
+    let letters = joined(&words(without_publisher(title, publisher)));
     // Something like "???" has no letters and is still a headline.
     if letters.is_empty() {
         title.trim().to_lowercase()
@@ -146,14 +172,9 @@ fn joined(words: &str) -> String {
     joined
 }
 
-/// Its words without case, accents, punctuation and entities, a space between two. The point of a number stays.
+/// Its words without case, accents and punctuation, a space between two. The point of a number stays.
 fn words(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
-    let text = text
-        .replace("&amp;", "&")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&apos;", "'");
     let mut characters = text
         .nfkd()
         .filter(|character| !is_combining_mark(*character))
@@ -235,9 +256,9 @@ mod tests {
     #[test]
     fn a_headline_is_its_letters_and_digits() {
         let same = [
-            "Apple’s Café &amp; Co: up 3.5%!",
+            "Apple’s Café & Co: up 3.5%!",
             "  APPLE'S CAFE & CO — up 3.5 %",
-            "Apples Cafe\u{301} &amp; Co. up 3.5",
+            "Apples Cafe\u{301} & Co. up 3.5",
         ];
         for title in same {
             assert_eq!(title_letters(title, None), "applescafecoup3.5");
@@ -260,12 +281,22 @@ mod tests {
             ("New chips - 9to5Mac", "9to5Mac"),
             ("New chips | The Motley Fool", "Motley Fool"),
             ("New chips — Reuters", "Reuters"),
+            ("Reuters: New chips", "Reuters"),
+            ("Reuters: New chips - Reuters", "reuters"),
         ] {
             assert_eq!(title_letters(title, Some(publisher)), "newchips");
         }
         assert_eq!(
             title_letters("Sell-off - or not", Some("Reuters")),
             "selloffornot"
+        );
+        assert_eq!(
+            without_publisher("Reuters - Reuters", Some("Reuters")),
+            "Reuters"
+        );
+        assert_eq!(
+            without_publisher(" - Reuters", Some("Reuters")),
+            " - Reuters"
         );
     }
 

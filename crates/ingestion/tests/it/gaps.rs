@@ -1,9 +1,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use ingestion::QualitySettings;
+use market_data::AlphaVantageClient;
 use sqlx::PgPool;
-use storage::{Gap, GapOutcome, GapReason, gaps_between};
+use storage::{Finding, Gap, GapOutcome, GapReason, gaps_between};
 
-use crate::market::{Market, at, count, ticker};
+use crate::{
+    market::{Market, always, at, count, ticker},
+    vendor_server::Answer,
+};
 
 const TICKERS: [&str; 3] = ["AAPL", "KO", "MSFT"];
 
@@ -143,12 +147,164 @@ async fn what_a_check_found_before_bars_were_revised_is_withdrawn(pool: PgPool) 
         detail: "195 of 390 bars have no volume".to_owned(),
         found_at: at(day, 20, 30, 0),
     };
-    // Bars of the week before last come from nowhere any more.
+    // However old: what was found on a session is looked at again with it.
     let found = [finding(12), finding(28)];
     storage::store_findings(&pool, &found).await.unwrap();
     let settings = QualitySettings::default();
     assert_eq!(ingestor.check_quality(&settings).await.unwrap(), 0);
     let (from, to) = (at(1, 0, 0, 0).date_naive(), at(29, 0, 0, 0).date_naive());
     let standing = storage::findings_between(&pool, None, from, to);
-    assert_eq!(standing.await.unwrap(), found[..1]);
+    assert_eq!(standing.await.unwrap(), []);
+}
+
+/// The findings on the market as a whole.
+async fn findings_of_all(pool: &PgPool) -> Vec<Finding> {
+    let (from, to) = (at(1, 0, 0, 0).date_naive(), at(31, 0, 0, 0).date_naive());
+    storage::findings_between(pool, Some(&Finding::market()), from, to)
+        .await
+        .unwrap()
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_day_on_which_nobody_traded_is_one_finding_and_no_gap(pool: PgPool) {
+    let market = Market::open(evening(8)).await;
+    // A closed Friday, and a Monday that ends at 13:00 New York: 17:00 UTC in summer time.
+    let closed = [
+        (at(9, 0, 0, 0), at(10, 0, 0, 0)),
+        (at(12, 17, 0, 0), at(12, 20, 0, 0)),
+    ];
+    let holes = TICKERS.map(|ticker| closed.map(|(from, to)| (ticker, from, to)));
+    market.set_holes(holes.as_flattened());
+    let quality = QualitySettings::default();
+    let mut ingestor = market.ingestor(&pool, &TICKERS).await;
+    for day in [8, 9, 12, 13, 14] {
+        market.set_now(evening(day));
+        ingestor.backfill().await.unwrap();
+        ingestor.review(&quality).await.unwrap();
+    }
+    assert_eq!(gaps(&pool).await, []);
+    let found = findings_of_all(&pool).await;
+    let details: Vec<&str> = found
+        .iter()
+        .map(|finding| finding.detail.as_str())
+        .collect();
+    assert_eq!(details.len(), 2, "{details:?}");
+    assert!(
+        details[0].contains("nobody traded on 2018-03-09: a closure")
+            && details[0].contains("closures in section [calendar]"),
+        "{details:?}"
+    );
+    assert!(
+        details[1].contains("nobody traded on 2018-03-12 from 13:00 New York on")
+            && details[1].contains("early_closes in section [calendar]"),
+        "{details:?}"
+    );
+    assert_eq!((found[1].observed, found[1].expected), (210.0, 390.0));
+
+    // It was the vendor that had lost the bars.
+    market.set_holes(&[]);
+    market.set_now(evening(15));
+    ingestor.review(&quality).await.unwrap();
+    assert_eq!(findings_of_all(&pool).await, []);
+    assert_eq!(gaps(&pool).await, []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn gaps_that_were_opened_on_a_closed_day_are_not_asked_for_again(pool: PgPool) {
+    let market = Market::open(evening(22)).await;
+    let day = (at(22, 13, 30, 0), at(22, 20, 0, 0));
+    let holes = TICKERS.map(|ticker| (ticker, day.0, day.1));
+    market.set_holes(&holes);
+    let mut ingestor = market.ingestor(&pool, &TICKERS).await;
+    ingestor.backfill().await.unwrap();
+    let gap = |ticker| {
+        Gap::found(
+            ticker,
+            day.0,
+            day.1,
+            GapReason::MissingSession,
+            390,
+            evening(22),
+        )
+    };
+    let known = TICKERS.map(ticker).map(gap);
+    storage::record_gaps(&pool, &known, evening(22))
+        .await
+        .unwrap();
+    market.take_calls();
+    let report = ingestor.mend_gaps().await.unwrap();
+    assert_eq!(report.open, 0);
+    assert!(market.take_calls().is_empty());
+    assert!(
+        gaps(&pool)
+            .await
+            .iter()
+            .all(|gap| gap.outcome == Some(GapOutcome::NoData))
+    );
+    assert_eq!(findings_of_all(&pool).await.len(), 1);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_vendor_that_is_away_is_no_closure(pool: PgPool) {
+    let market = Market::open(evening(21)).await;
+    let mut ingestor = market.ingestor(&pool, &TICKERS).await;
+    ingestor.backfill().await.unwrap();
+    market.set_now(evening(22));
+    for ticker in TICKERS {
+        market.fault(ticker, always(Answer::status(503, "text/plain", "busy")));
+    }
+    ingestor.poll().await.unwrap();
+    let report = ingestor.mend_gaps().await.unwrap();
+    assert_eq!((report.found, report.open), (3, 3));
+    assert_eq!(findings_of_all(&pool).await, []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_second_source_keeps_most_of_its_day_for_hours_in_which_the_first_is_away(
+    pool: PgPool,
+) {
+    const STOCKS: [&str; 8] = ["AAPL", "BA", "CVX", "JPM", "KO", "MSFT", "PG", "WMT"];
+    const HOST: &str = "www.alphavantage.co";
+    let market = Market::open(at(22, 14, 0, 30)).await;
+    // As the vendor says that it has nothing.
+    let nothing = Answer {
+        content_type: "text/csv",
+        ..Answer::json("timestamp,open,high,low,close,volume\n")
+    };
+    market.fault(HOST, always(nothing));
+    let old = STOCKS.map(|ticker| (ticker, at(20, 15, 0, 0), at(20, 15, 10, 0)));
+    market.set_holes(&old);
+    let client = AlphaVantageClient::new(&market.server.connection, "sesame".into()).unwrap();
+    let mut ingestor = market
+        .ingestor(&pool, &STOCKS)
+        .await
+        .with_second_source(client);
+    ingestor.backfill().await.unwrap();
+    market.take_calls();
+    let asked = || {
+        let calls = market.take_calls().into_iter();
+        calls.filter(|call| call.host == HOST).count()
+    };
+    assert_eq!(ingestor.mend_gaps().await.unwrap().open, 8);
+    assert_eq!(asked(), 5, "a fifth of 25");
+
+    for ticker in STOCKS {
+        market.fault(ticker, always(Answer::status(503, "text/plain", "busy")));
+    }
+    let mut now = at(22, 15, 0, 30);
+    while now < at(22, 20, 0, 0) {
+        market.set_now(now);
+        assert!(ingestor.poll().await.unwrap().is_outage());
+        ingestor.stand_in().await.unwrap();
+        now += TimeDelta::minutes(2);
+    }
+    let in_session = asked();
+    assert!(
+        (10..=12).contains(&in_session),
+        "{in_session} of the 20 left, less one for each stock"
+    );
+    market.set_now(evening(22));
+    ingestor.poll().await.unwrap();
+    ingestor.mend_gaps().await.unwrap();
+    assert_eq!(asked(), 8, "each stock after the close");
 }

@@ -12,3 +12,4 @@ mod market;
 mod news;
 mod poll;
 mod rhythm;
+mod share_basis;

@@ -58,6 +58,11 @@ impl Market {
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         let server = VendorServer::start(move |call| {
+            // Other vendors have their answers, if any, by their host's name.
+            let of_host = shared.lock().unwrap().faults.get(&call.host).cloned();
+            if let Some(answer) = of_host.and_then(|answer| answer(call)) {
+                return answer;
+            }
             // As Yahoo: nobody but a browser is answered.
             if call.host != "query1.finance.yahoo.com" || !call.user_agent.starts_with("Mozilla/") {
                 return Answer::status(429, "text/html", "Edge: Too Many Requests");
@@ -137,7 +142,7 @@ pub(crate) async fn count(pool: &PgPool, ticker: &str) -> i64 {
 /// The chart as Yahoo draws it: each minute so far, then the last trade.
 fn chart(state: &State, call: &Call) -> String {
     let (mut times, mut prices, mut volumes) = (String::new(), String::new(), String::new());
-    let mut push = |time: i64, price: f64, volume: u64| {
+    let mut push = |time: i64, price: f64, volume: f64| {
         let comma = if times.is_empty() { "" } else { "," };
         let _ = write!(times, "{comma}{time}");
         let _ = write!(prices, "{comma}{price}");
@@ -162,7 +167,7 @@ fn chart(state: &State, call: &Call) -> String {
                 .iter()
                 .any(|(ticker, from, to)| *ticker == call.ticker && (*from..*to).contains(&minute));
             if (from..=to).contains(&time) && !is_hole {
-                push(time, price(time), 1_000);
+                push(time, price(time), 1_000.0);
             }
             minute += TimeDelta::minutes(1);
         }
@@ -170,7 +175,7 @@ fn chart(state: &State, call: &Call) -> String {
     }
     let trade = state.now.timestamp();
     if open && trade % 60 != 0 && trade <= to {
-        push(trade, price(trade / 60 * 60), 0);
+        push(trade, price(trade / 60 * 60), 0.0);
     }
     format!(
         r#"{{"chart":{{"result":[{{"meta":{{"currency":"USD","symbol":"{}","exchangeName":"NMS",

@@ -1,15 +1,28 @@
 //! Stories of real headlines, and what is kept of them.
 
-use std::{collections::BTreeMap, fs::File};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{NewsArticle, NewsSource, Ticker};
 use flate2::read::GzDecoder;
-use ingestion::{NewsDesk, NewsReport};
+use ingestion::{NewsDesk, NewsReport, read_news_file};
+use market_data::FinnhubClient;
+use secrecy::SecretString;
+use sentiment::Lexicon;
 use serde::Deserialize;
+use serde_json::json;
 use sqlx::PgPool;
+use storage::ArticleSentiment;
 
-use crate::market::ticker;
+use crate::{
+    market::ticker,
+    vendor_server::{Answer, VendorServer},
+};
 
 /// A row of the recorded headlines; Yahoo's and Finnhub's have other names for the same.
 #[derive(Deserialize)]
@@ -262,4 +275,240 @@ async fn two_sources_at_once_make_one_story(pool: PgPool) {
         .sum();
     assert_eq!(stored, 1);
     assert_eq!(number(&pool, "select count(*) from news_sighting").await, 8);
+}
+
+/// A headline as it arrives.
+struct Arrival {
+    tickers: &'static str,
+    published_at: &'static str,
+    first_seen: String,
+    title: String,
+    publisher: &'static str,
+    url: String,
+}
+
+/// Headlines as they arrive: encoded, garbled, repeated, under several stocks and redated.
+fn arrivals() -> Vec<Arrival> {
+    let arrival = |tickers, published_at, first_seen: &str, title: &str, url: &str| Arrival {
+        tickers,
+        published_at,
+        first_seen: first_seen.to_owned(),
+        title: title.to_owned(),
+        publisher: "Wire",
+        url: url.to_owned(),
+    };
+    let mut arrivals = vec![
+        arrival(
+            "AAPL",
+            "2018-03-01T14:00:00Z",
+            "2018-03-01T14:01:00Z",
+            "AAPL didn&#39;t miss its profit target",
+            "",
+        ),
+        arrival(
+            "AAPL,MSFT",
+            "2018-03-01T14:10:00Z",
+            "2018-03-01T14:11:00Z",
+            "<b>Chips</b> fall&nbsp;on weak demand - Wire",
+            "https://a.com/1?utm_source=x",
+        ),
+        arrival(
+            "MSFT",
+            "2018-03-01T14:12:00Z",
+            "2018-03-01T14:13:00Z",
+            "CHIPS FALL ON WEAK DEMAND",
+            "https://b.com/1",
+        ),
+        arrival(
+            "NVDA,ZZZZ",
+            "2018-03-01T14:12:00Z",
+            "2018-03-01T14:13:00Z",
+            "Chips fall on weak demand",
+            "",
+        ),
+        arrival(
+            "AAPL",
+            "2018-03-01T16:00:00Z",
+            "2018-03-01T14:20:00Z",
+            "Wire: AAPL doesnâ€™t expect losses",
+            "",
+        ),
+        arrival(
+            "AAPL",
+            "2018-03-03T14:00:00Z",
+            "2018-03-03T14:01:00Z",
+            "Chips fall on weak demand",
+            "https://a.com/2",
+        ),
+        arrival(
+            "AAPL",
+            "2018-03-01T14:10:00Z",
+            "2018-03-05T14:01:00Z",
+            "Chips fall and recover",
+            "https://a.com/1",
+        ),
+        arrival(
+            "ZZZZ",
+            "2018-03-01T14:10:00Z",
+            "2018-03-05T14:01:00Z",
+            "Nobody's news",
+            "",
+        ),
+        arrival(
+            "AAPL",
+            "2018-03-01T14:10:00Z",
+            "2018-03-05T14:02:00Z",
+            " <br/> ",
+            "",
+        ),
+        arrival(
+            "AAPL",
+            "2018-03-05T14:10:00Z",
+            "2018-03-05T14:11:00Z",
+            "\u{202b}re\u{301}sultats \u{1f680}\u{202c}",
+            "",
+        ),
+    ];
+    let Some(path) = test_support::shared("faults/inputs/news_titles_as_they_arrive.csv") else {
+        return arrivals;
+    };
+    for row in csv::Reader::from_path(path).unwrap().into_records() {
+        let row = row.unwrap();
+        arrivals.push(arrival(
+            "AAPL",
+            "2018-03-01T14:30:00Z",
+            &row[2],
+            &row[3],
+            &row[5],
+        ));
+    }
+    arrivals
+}
+
+fn write_news_file(path: &Path, arrivals: &[Arrival]) {
+    let mut file = csv::Writer::from_path(path).unwrap();
+    let header = [
+        "ticker",
+        "published_at",
+        "first_seen",
+        "title",
+        "publisher",
+        "url",
+    ];
+    file.write_record(header).unwrap();
+    for row in arrivals {
+        file.write_record([
+            row.tickers,
+            row.published_at,
+            &row.first_seen,
+            &row.title,
+            row.publisher,
+            &row.url,
+        ])
+        .unwrap();
+    }
+    file.flush().unwrap();
+}
+
+/// As Finnhub writes it.
+fn finnhub_item(id: usize, row: &Arrival) -> serde_json::Value {
+    json!({
+        "category": "company",
+        "datetime": time(row.published_at).timestamp(),
+        "headline": row.title,
+        "id": id,
+        "image": "",
+        "related": row.tickers,
+        "source": row.publisher,
+        "summary": "",
+        "url": row.url,
+    })
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_file_s_headlines_are_admitted_and_scored_as_a_vendor_s(pool: PgPool) {
+    let watched = ["AAPL", "MSFT", "NVDA"].map(ticker);
+    let arrivals = arrivals();
+    let lexicon = Lexicon::default();
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("news.csv");
+    write_news_file(&path, &arrivals);
+    let file = read_news_file(&path, &watched.iter().cloned().collect()).unwrap();
+    let mut from_file: Vec<_> = file
+        .stories
+        .iter()
+        .map(|story| {
+            let score = lexicon.score(&story.title).unwrap().score();
+            (
+                story.first_seen_at,
+                story.ticker.clone(),
+                story.title.clone(),
+                score,
+            )
+        })
+        .collect();
+
+    let body = Arc::new(Mutex::new(String::new()));
+    let answer = Arc::clone(&body);
+    let vendor = VendorServer::start(move |_| Answer::json(answer.lock().unwrap().clone())).await;
+    let key = SecretString::from("0123456789abcdef0123456789abcdef");
+    let finnhub = FinnhubClient::new(&vendor.connection, key).unwrap();
+    let desk = NewsDesk::new(pool.clone(), &watched);
+    let mut looks = BTreeMap::<DateTime<Utc>, Vec<serde_json::Value>>::new();
+    for (id, row) in arrivals.iter().enumerate() {
+        let look = looks.entry(time(&row.first_seen)).or_default();
+        look.push(finnhub_item(id, row));
+    }
+    for (seen_at, items) in looks {
+        *body.lock().unwrap() = serde_json::Value::from(items).to_string();
+        let day = seen_at.date_naive();
+        let articles = finnhub.company_news(&watched[0], day, day).await.unwrap();
+        desk.take_in(&watched[0], articles, seen_at).await.unwrap();
+        let unread = storage::unread_articles(&pool, 1_000).await.unwrap();
+        let sentiments: Vec<ArticleSentiment> = unread
+            .iter()
+            .map(|article| ArticleSentiment {
+                article_id: article.article_id,
+                model: lexicon.name().to_owned(),
+                sentiment: lexicon.score(&article.title).unwrap(),
+                scored_at: seen_at,
+            })
+            .collect();
+        storage::store_sentiments(&pool, &sentiments).await.unwrap();
+    }
+    let mut from_vendor = Vec::new();
+    for ticker in &watched {
+        let page = storage::news_page(&pool, ticker, None, 1_000)
+            .await
+            .unwrap();
+        from_vendor.extend(page.into_iter().map(|story| {
+            let score = story.sentiment.unwrap().1.score();
+            (
+                story.available_at.unwrap(),
+                ticker.clone(),
+                story.title,
+                score,
+            )
+        }));
+    }
+
+    let order = |one: &(DateTime<Utc>, Ticker, String, f32), other: &(_, _, _, f32)| {
+        (one.0, &one.1, &one.2).cmp(&(other.0, &other.1, &other.2))
+    };
+    from_file.sort_by(order);
+    from_vendor.sort_by(order);
+    assert_eq!(from_file, from_vendor);
+    assert!(from_file.len() >= 7, "{from_file:?}");
+    let titles: Vec<&str> = from_file
+        .iter()
+        .map(|(_, _, title, _)| title.as_str())
+        .collect();
+    for title in [
+        "AAPL didn't miss its profit target",
+        "AAPL doesn’t expect losses",
+        "résultats 🚀",
+    ] {
+        assert!(titles.contains(&title), "{title} is not among {titles:?}");
+    }
 }

@@ -129,12 +129,14 @@ fn findings(bars: &BTreeMap<Ticker, Vec<Bar>>) -> Vec<Finding> {
                         session: session.date,
                         bars: 0,
                         zero_volume_bars: 0,
-                        volume: 0,
+                        volume: 0.0,
+                        close: bar.close.get(),
+                        largest_step: None,
                     });
                 }
                 let last = volumes.last_mut().unwrap();
                 last.bars += 1;
-                last.zero_volume_bars += u32::from(bar.volume == 0);
+                last.zero_volume_bars += u32::from(bar.volume == 0.0);
                 last.volume += bar.volume;
             }
             let minutes =

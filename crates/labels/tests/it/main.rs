@@ -6,5 +6,6 @@
 
 mod cases;
 mod golden;
+mod pieces;
 mod properties;
 mod weights;

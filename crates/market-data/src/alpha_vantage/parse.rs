@@ -15,7 +15,7 @@ use crate::{
     http::Answer,
     new_york::{self, is_plausible},
     news,
-    text::{excerpt, plain},
+    text::{excerpt, plain_text},
 };
 
 /// Alpha Vantage's name of the one-minute interval.
@@ -216,9 +216,9 @@ fn article_of(item: Item, ticker: &Ticker) -> Option<NewsArticle> {
         vendor_id: url.clone(),
         tickers,
         published_at: Some(published.and_utc()).filter(is_plausible)?,
-        title: plain(&item.title)?,
-        summary: plain(&item.summary),
-        publisher: plain(&item.source),
+        title: plain_text(&item.title)?,
+        summary: plain_text(&item.summary),
+        publisher: plain_text(&item.source),
         url: Some(url),
     })
 }

@@ -4,7 +4,7 @@ use domain::{NewsArticle, NewsSource, Ticker};
 use serde_json::Value;
 
 use super::models::{Item, Refusal};
-use crate::{Asked, VendorError, http::Answer, new_york::moment, news, text::plain};
+use crate::{Asked, VendorError, http::Answer, new_york::moment, news, text::plain_text};
 
 /// Finnhub counts requests by the minute.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
@@ -47,9 +47,9 @@ fn article_of(item: Item, ticker: &Ticker) -> Option<NewsArticle> {
         vendor_id: item.id.to_string(),
         tickers,
         published_at: moment(item.datetime)?,
-        title: plain(&item.headline)?,
-        summary: plain(&item.summary),
-        publisher: plain(&item.source),
+        title: plain_text(&item.headline)?,
+        summary: plain_text(&item.summary),
+        publisher: plain_text(&item.source),
         url: news::address(item.url),
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     http::Answer,
     new_york::is_plausible,
     news,
-    text::{excerpt, plain},
+    text::{excerpt, plain_text},
 };
 
 /// What stands in place of a story that its publisher withdrew.
@@ -52,7 +52,7 @@ fn refusal(answer: &Answer, read: &EverythingAnswer, asked: &Asked) -> VendorErr
 }
 
 fn article_of(item: Article, ticker: &Ticker) -> Option<NewsArticle> {
-    let title = plain(&item.title?)?;
+    let title = plain_text(&item.title?)?;
     let url = news::address(item.url)?;
     (title != REMOVED && is_plausible(&item.published_at)).then(|| NewsArticle {
         source: NewsSource::NewsApi,
@@ -61,12 +61,12 @@ fn article_of(item: Article, ticker: &Ticker) -> Option<NewsArticle> {
         tickers: vec![ticker.clone()],
         published_at: item.published_at,
         title,
-        summary: item.description.as_deref().and_then(plain),
+        summary: item.description.as_deref().and_then(plain_text),
         publisher: item
             .source
             .and_then(|source| source.name)
             .as_deref()
-            .and_then(plain),
+            .and_then(plain_text),
         url: Some(url),
     })
 }

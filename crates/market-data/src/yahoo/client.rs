@@ -73,9 +73,11 @@ impl YahooClient {
     ) -> Result<FetchedBars, VendorError> {
         let json = self.minute_chart(request).await?;
         let chart = read_chart(json, &request.ticker, MINUTE)?;
-        Ok(bars_of(chart, request.as_of, request.grace, |time| {
+        let actions = daily::corporate_actions(&chart.events.changes, &request.ticker, calendar);
+        let fetched = bars_of(chart, request.as_of, request.grace, |time| {
             calendar.session_at(time).is_some()
-        }))
+        });
+        Ok(FetchedBars { actions, ..fetched })
     }
 
     /// Fetches the splits, spin-offs and dividends whose ex-date lies between two New York dates, both included,
@@ -93,7 +95,7 @@ impl YahooClient {
         calendar: &Calendar,
     ) -> Result<Vec<CorporateAction>, VendorError> {
         let chart = self.daily_chart(ticker, from, to).await?;
-        let mut actions = daily::corporate_actions(chart, ticker, calendar);
+        let mut actions = daily::corporate_actions(&chart.events.changes, ticker, calendar);
         actions.retain(|action| (from..=to).contains(&action.ex_date));
         Ok(actions)
     }

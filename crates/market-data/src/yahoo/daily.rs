@@ -1,6 +1,6 @@
-use calendar::Calendar;
-use chrono::NaiveDate;
-use domain::{CorporateAction, Price, Ticker};
+use calendar::{Calendar, Session};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use domain::{CorporateAction, MAX_VOLUME, Price, ShareChange, Ticker};
 
 use super::parse::Chart;
 use crate::new_york;
@@ -21,7 +21,7 @@ pub struct DailyBar {
     /// Close adjusted for later dividends as well; `None` where Yahoo sends none.
     pub adjusted_close: Option<Price>,
     /// Shares traded, auctions included.
-    pub volume: u64,
+    pub volume: f64,
 }
 
 /// The finished sessions of a daily chart, ascending and unique; rows without a price are left out. A session with the
@@ -57,34 +57,64 @@ pub(crate) fn daily_bars(chart: &Chart, calendar: &Calendar) -> Vec<DailyBar> {
     bars
 }
 
-/// The splits, spin-offs and dividends of a daily chart, ascending.
+/// What a chart tells of the shares as corporate actions, ascending. Each takes effect at the open of its day's session, of
+/// the next one where that day has none.
 pub(crate) fn corporate_actions(
-    chart: Chart,
+    changes: &[(DateTime<Utc>, ShareChange)],
     ticker: &Ticker,
     calendar: &Calendar,
 ) -> Vec<CorporateAction> {
-    let actions = chart.changes.into_iter().map(|(event_time, change)| {
-        let ex_date = new_york::date_at(event_time);
+    let actions = changes.iter().map(|(event_time, change)| {
+        // Yahoo's own time is the session's open, and at times the bare date as midnight UTC.
+        let date = if event_time.time() == NaiveTime::MIN {
+            event_time.date_naive()
+        } else {
+            new_york::date_at(*event_time)
+        };
+        // Longer ago than the calendar knows, Yahoo's word is all there is.
+        let is_near = |session: &Session| session.open - *event_time <= TimeDelta::days(7);
+        let session = calendar
+            .session_on(date)
+            .or_else(|| calendar.next_open(*event_time).filter(is_near));
         CorporateAction {
             ticker: ticker.clone(),
-            ex_date,
-            // Yahoo's own time is the session's open; the calendar knows it to be right.
-            effective_at: calendar
-                .session_on(ex_date)
-                .map_or(event_time, |session| session.open),
-            change,
+            ex_date: session.map_or(date, |session| session.date),
+            effective_at: session.map_or(*event_time, |session| session.open),
+            change: *change,
         }
     });
     actions.collect()
 }
 
 /// A number of shares; no volume at all counts as none.
-fn shares(volume: Option<f64>) -> Option<u64> {
+fn shares(volume: Option<f64>) -> Option<f64> {
     let volume = volume.unwrap_or(0.0);
-    // 2^53: the largest range in which every whole number is exact in the vendors' floats.
-    if !(0.0..9_007_199_254_740_992.0).contains(&volume) {
-        return None;
+    (0.0..MAX_VOLUME).contains(&volume).then_some(volume)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_takes_effect_at_an_open_however_its_day_is_written() {
+        let dated = |time: &str| {
+            let change = (time.parse().unwrap(), ShareChange::Split { ratio: 4.0 });
+            let ticker = Ticker::parse("AAPL").unwrap();
+            let actions = corporate_actions(&[change], &ticker, calendar::nyse());
+            (actions[0].ex_date.to_string(), actions[0].effective_at)
+        };
+        let open = |time: &str| time.parse::<DateTime<Utc>>().unwrap();
+        let monday = ("2018-02-26".to_owned(), open("2018-02-26T14:30:00Z"));
+        for time in [
+            "2018-02-26T14:30:00Z",
+            "2018-02-26T00:00:00Z",
+            "2018-02-26T05:00:00Z",
+            // A Saturday.
+            "2018-02-24T14:30:00Z",
+            "2018-02-24T00:00:00Z",
+        ] {
+            assert_eq!(dated(time), monday, "{time}");
+        }
     }
-    #[expect(clippy::cast_sign_loss, reason = "checked above")]
-    Some(volume as u64)
 }

@@ -3,7 +3,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::{asked, from_message};
-use crate::{VendorError, new_york::moment, news, text::plain};
+use crate::{VendorError, new_york::moment, news, text::plain_text};
 
 /// Headlines asked for at a time. Yahoo keeps about ten of a busy stock at hand.
 pub(crate) const COUNT: &str = "20";
@@ -61,12 +61,12 @@ fn article_of(item: Item, ticker: &Ticker) -> Option<NewsArticle> {
     }
     Some(NewsArticle {
         source: NewsSource::Yahoo,
-        vendor_id: plain(&item.uuid)?,
+        vendor_id: plain_text(&item.uuid)?,
         tickers,
         published_at: moment(item.provider_publish_time)?,
-        title: plain(&item.title)?,
+        title: plain_text(&item.title)?,
         summary: None,
-        publisher: item.publisher.as_deref().and_then(plain),
+        publisher: item.publisher.as_deref().and_then(plain_text),
         url: news::address(item.link),
     })
 }

@@ -29,6 +29,6 @@ pub(crate) fn read_days(body: &[u8], ticker: &domain::Ticker, calendar: &calenda
     };
     if let Ok(chart) = parse::read_chart(json, ticker, parse::DAY) {
         let _ = daily::daily_bars(&chart, calendar);
-        let _ = daily::corporate_actions(chart, ticker, calendar);
+        let _ = daily::corporate_actions(&chart.events.changes, ticker, calendar);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     error::{asked, from_message},
 };
 use crate::{
-    FetchedBars, FormingTrade, RejectedRow, Split, VendorError, VendorRow, new_york::moment,
+    FetchedBars, FormingTrade, RejectedEvent, RejectedRow, VendorError, VendorRow, new_york::moment,
 };
 
 /// Yahoo's name of the one-minute interval.
@@ -43,10 +43,8 @@ pub(crate) struct Chart {
     pub(crate) rows: Vec<VendorRow>,
     /// Closes adjusted for splits and dividends, one for each row; empty where Yahoo sends none.
     pub(crate) adjusted_closes: Vec<Option<f64>>,
-    /// Ascending.
-    pub(crate) splits: Vec<Split>,
-    /// What happened at the open of which day, UTC, ascending.
-    pub(crate) changes: Vec<(DateTime<Utc>, ShareChange)>,
+    /// What is told of the shares.
+    pub(crate) events: Events,
     /// When the last trade happened that the answer knows of.
     pub(crate) market_time: Option<DateTime<Utc>>,
 }
@@ -105,13 +103,12 @@ pub(crate) fn read_chart(
         let lengths = format!("{} times, {} adjclose", times.len(), adjusted_closes.len());
         return Err(VendorError::Ragged { asked, lengths });
     }
-    let (splits, changes) = block.events.unwrap_or_default().read();
+    let events = block.events.as_ref().map(Events::read);
     let market_time = meta.regular_market_time.and_then(moment);
     Ok(Chart {
         rows,
         adjusted_closes,
-        splits,
-        changes,
+        events: events.unwrap_or_default(),
         market_time,
     })
 }
@@ -125,12 +122,12 @@ pub(crate) fn bars_of(
 ) -> FetchedBars {
     let Chart {
         mut rows,
-        splits,
+        events,
         market_time,
         ..
     } = chart;
     let mut fetched = FetchedBars {
-        splits,
+        rejected_events: events.rejected,
         ..FetchedBars::default()
     };
     let last_trade = rows.pop_if(|row| is_last_trade(row, market_time));
@@ -151,10 +148,10 @@ pub(crate) fn bars_of(
             match row.to_bar() {
                 // Yahoo sometimes repeats a minute: the fuller row is the bar.
                 Ok(bar) => {
-                    let kept = closed.entry(bar.start).or_insert(bar);
-                    if bar.volume > kept.volume {
-                        *kept = bar;
-                    }
+                    closed
+                        .entry(bar.start)
+                        .and_modify(|kept| *kept = kept.or_fuller(bar))
+                        .or_insert(bar);
                 }
                 Err(fault) => fetched.rejected.push(RejectedRow { row, fault }),
             }
@@ -223,7 +220,7 @@ struct Message {
 struct Block {
     meta: Meta,
     timestamp: Option<Vec<i64>>,
-    events: Option<Events>,
+    events: Option<Value>,
     #[serde(default)]
     indicators: Indicators,
 }
@@ -237,68 +234,114 @@ struct Meta {
     data_granularity: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-struct Events {
-    splits: Option<BTreeMap<String, SplitEvent>>,
-    dividends: Option<BTreeMap<String, DividendEvent>>,
+/// What a chart tells of the shares.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    /// What happens at the open of which day, UTC, ascending.
+    pub(crate) changes: Vec<(DateTime<Utc>, ShareChange)>,
+    /// What has no meaning.
+    pub(crate) rejected: Vec<RejectedEvent>,
 }
 
-#[derive(Deserialize)]
-struct SplitEvent {
-    date: i64,
-    numerator: f64,
-    denominator: f64,
-}
-
-#[derive(Deserialize)]
-struct DividendEvent {
-    date: i64,
-    amount: f64,
-}
+/// A kind of event: its name in the answer, and how one is read.
+type EventKind = (
+    &'static str,
+    fn(&Value) -> Result<ShareChange, &'static str>,
+);
 
 impl Events {
-    /// The splits as changes of the share count, and all events as changes of the shares; both ascending. Events without
-    /// a meaning (a ratio or amount that is not above zero) are left out.
-    fn read(self) -> (Vec<Split>, Vec<(DateTime<Utc>, ShareChange)>) {
-        let is_positive = |value: f64| value.is_finite() && value > 0.0;
-        let mut splits: Vec<Split> = self
-            .splits
-            .unwrap_or_default()
-            .into_values()
-            .filter_map(|split| {
-                let ratio = split.numerator / split.denominator;
-                let effective = moment(split.date)?;
-                is_positive(ratio).then_some(Split { effective, ratio })
-            })
-            .collect();
-        splits.sort_by_key(|split| split.effective);
-        let dividends = self.dividends.unwrap_or_default().into_values();
-        let dividends = dividends.filter_map(|dividend| {
-            let amount = dividend.amount;
-            let effective = moment(dividend.date)?;
-            is_positive(amount).then_some((effective, ShareChange::Dividend { amount }))
-        });
-        let mut changes: Vec<_> = splits
-            .iter()
-            .map(|split| (split.effective, share_change(split.ratio)))
-            .chain(dividends)
-            .collect();
-        changes.sort_by_key(|(effective, _)| *effective);
-        (splits, changes)
+    /// Reads each event by itself: one that makes no sense says nothing about the others, nor about the prices.
+    fn read(events: &Value) -> Self {
+        let kinds: [EventKind; 2] = [("splits", split), ("dividends", dividend)];
+        let mut read = Self::default();
+        for (name, change) in kinds {
+            for event in members(events.get(name)) {
+                let time = event.get("date").and_then(number);
+                // A float's fraction of a second is none of anybody's intentions.
+                let time = time.and_then(|seconds| moment(seconds as i64));
+                match (time, change(event)) {
+                    (Some(time), Ok(change)) => read.changes.push((time, change)),
+                    (time, result) => read.rejected.push(RejectedEvent {
+                        time,
+                        reason: result.err().unwrap_or("an event without a time"),
+                        event: event.clone(),
+                    }),
+                }
+            }
+        }
+        read.changes.sort_by_key(|(time, _)| *time);
+        read
     }
 }
 
-/// Yahoo reports spin-offs as splits. Companies split by simple fractions (3:2, 20:1, 1:8, 21:20); what a spun-off part
-/// was worth is no such fraction (1.281, 1.324).
-fn share_change(ratio: f64) -> ShareChange {
+/// The events of one kind: by their times, as Yahoo writes them, or as a list. What is neither is one that makes no sense.
+fn members(kind: Option<&Value>) -> Vec<&Value> {
+    match kind {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Object(events)) => events.values().collect(),
+        Some(Value::Array(events)) => events.iter().collect(),
+        Some(other) => vec![other],
+    }
+}
+
+/// A finite number, also one that is written as text.
+fn number(value: &Value) -> Option<f64> {
+    let number = value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok());
+    number.filter(|number| number.is_finite())
+}
+
+fn dividend(event: &Value) -> Result<ShareChange, &'static str> {
+    event
+        .get("amount")
+        .and_then(number)
+        .filter(|amount| *amount > 0.0)
+        .map(|amount| ShareChange::Dividend { amount })
+        .ok_or("a dividend without an amount above zero")
+}
+
+/// A split by its two numbers or, where one of them is odd, by the ratio that Yahoo writes beside them (`4:1`).
+fn split(event: &Value) -> Result<ShareChange, &'static str> {
+    let part = |name| event.get(name).and_then(number);
+    let declared = || {
+        let text = event.get("splitRatio")?.as_str()?;
+        let (numerator, denominator) = text.split_once([':', '/'])?;
+        let part = |text: &str| text.trim().parse::<f64>().ok();
+        part(numerator).zip(part(denominator))
+    };
+    let is_meant = |(numerator, denominator): &(f64, f64)| {
+        let ratio = numerator / denominator;
+        [*numerator, *denominator, ratio]
+            .iter()
+            .all(|value| value.is_finite() && *value > 0.0)
+    };
+    part("numerator")
+        .zip(part("denominator"))
+        .filter(is_meant)
+        .or_else(|| declared().filter(is_meant))
+        .map(|(numerator, denominator)| share_change(numerator, denominator))
+        .ok_or("a split without a ratio above zero")
+}
+
+/// Yahoo tells spin-offs as splits. Companies split by simple fractions (3:2, 20:1, 1:8, 21:20), and what a spun-off part
+/// was worth is no such fraction (1281:1000, 1324:1000). A few new shares for many old ones (103:100, 1037:1000) are a
+/// dividend paid in shares: from a quarter on (ASC 505-20) it would be called a split and be a simple fraction. Below
+/// that the ratio alone cannot tell it from a small spin-off; what is declared in whole shares is believed, and costs a
+/// few percent of the volumes before it where that is wrong, while prices are the same. No spin-off raises the price.
+fn share_change(numerator: f64, denominator: f64) -> ShareChange {
     /// Largest denominator of a split in the wild: a stock dividend of 5 %.
     const LARGEST: u32 = 20;
-    let times = if ratio < 1.0 { 1.0 / ratio } else { ratio };
+    /// Smallest ratio that is no stock dividend.
+    const NO_STOCK_DIVIDEND: f64 = 1.25;
+    let ratio = numerator / denominator;
     let is_simple = (1..=LARGEST).any(|denominator| {
-        let numerator = times * f64::from(denominator);
+        let numerator = ratio * f64::from(denominator);
         (numerator - numerator.round()).abs() < 1e-6 * numerator
     });
-    if is_simple {
+    let is_stock_dividend =
+        ratio < NO_STOCK_DIVIDEND && numerator.fract() == 0.0 && denominator.fract() == 0.0;
+    if ratio < 1.0 || is_simple || is_stock_dividend {
         ShareChange::Split { ratio }
     } else {
         ShareChange::SpinOff { ratio }
@@ -372,24 +415,93 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spin_offs_are_told_from_splits() {
-        for ratio in [
-            2.0,
-            3.0,
-            1.5,
-            4.0 / 3.0,
-            1.333_333_33,
-            1.25,
-            1.05,
-            20.0,
-            0.125,
-            1.0 / 30.0,
+    fn spin_offs_are_told_from_splits_and_stock_dividends() {
+        for (numerator, denominator) in [
+            (2.0, 1.0),
+            (3.0, 2.0),
+            (4.0, 3.0),
+            (1.333_333_33, 1.0),
+            (1.25, 1.0),
+            (21.0, 20.0),
+            (1.0, 8.0),
+            (1.0, 30.0),
+            (2.0, 61.0),
+            // Dividends paid in shares.
+            (103.0, 100.0),
+            (1_037.0, 1_000.0),
+            (1_049.0, 1_000.0),
         ] {
-            assert_eq!(share_change(ratio), ShareChange::Split { ratio });
+            let ratio = numerator / denominator;
+            assert_eq!(
+                share_change(numerator, denominator),
+                ShareChange::Split { ratio }
+            );
         }
-        for ratio in [1.281, 1.253, 1.324, 1.046, 1.998] {
-            assert_eq!(share_change(ratio), ShareChange::SpinOff { ratio });
+        for (numerator, denominator) in [
+            (1_281.0, 1_000.0),
+            (1_253.0, 1_000.0),
+            (1_324.0, 1_000.0),
+            (1_998.0, 1_000.0),
+            (1.046, 1.0),
+        ] {
+            let ratio = numerator / denominator;
+            assert_eq!(
+                share_change(numerator, denominator),
+                ShareChange::SpinOff { ratio }
+            );
         }
+    }
+
+    #[test]
+    fn an_odd_event_is_left_out_and_the_others_are_read() {
+        let events = serde_json::json!({
+            "splits": {
+                "1": { "date": 1_519_655_400, "numerator": 4, "denominator": 1, "splitRatio": "4:1" },
+                "2": { "date": 1_519_655_400, "numerator": null, "denominator": 1, "splitRatio": null },
+                "3": { "date": 1_519_741_800, "numerator": null, "denominator": 1, "splitRatio": "3:2" },
+                "4": { "date": 1_519_655_400, "numerator": 4, "denominator": 0, "splitRatio": "4:0" },
+                "5": { "date": null, "numerator": 4, "denominator": 1, "splitRatio": "4:1" },
+                "6": null,
+            },
+            "dividends": [
+                { "date": 1_519_655_400, "amount": "0.25" },
+                { "date": 1_519_655_400, "amount": "NaN" },
+                { "date": "1519655400", "amount": -0.25 },
+                { "date": 1e300, "amount": 0.25 },
+            ],
+            "capitalGains": { "1": { "date": 1_519_655_400, "amount": 1.0 } },
+        });
+        let Events { changes, rejected } = Events::read(&events);
+        let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let first = time(1_519_655_400);
+        assert_eq!(
+            changes,
+            [
+                (first, ShareChange::Split { ratio: 4.0 }),
+                (first, ShareChange::Dividend { amount: 0.25 }),
+                (time(1_519_741_800), ShareChange::Split { ratio: 1.5 }),
+            ]
+        );
+        let reasons: Vec<_> = rejected.iter().map(|event| event.reason).collect();
+        assert_eq!(
+            reasons,
+            [
+                "a split without a ratio above zero",
+                "a split without a ratio above zero",
+                "an event without a time",
+                "a split without a ratio above zero",
+                "a dividend without an amount above zero",
+                "a dividend without an amount above zero",
+                "an event without a time",
+            ]
+        );
+        for nothing in ["null", "[]", "{}", "7", r#"{"splits":null,"dividends":[]}"#] {
+            let events = serde_json::from_str(nothing).unwrap();
+            let Events { changes, rejected } = Events::read(&events);
+            assert!(changes.is_empty() && rejected.is_empty(), "{nothing}");
+        }
+        let odd = Events::read(&serde_json::json!({ "splits": "4:1" }));
+        assert_eq!(odd.rejected.len(), 1);
     }
 
     #[test]

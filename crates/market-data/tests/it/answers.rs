@@ -57,13 +57,12 @@ async fn bars_come_through_the_named_address_and_root() {
             .collect::<Vec<_>>(),
         [at(OPEN), at(OPEN + 60)]
     );
-    assert_eq!(fetched.closed[0].volume, 120_000);
+    assert_eq!(fetched.closed[0].volume, 120_000.0);
     let forming = fetched.forming.unwrap();
     assert_eq!((forming.time, forming.price.get()), (at(OPEN + 137), 168.2));
-    assert_eq!(
-        (fetched.splits[0].effective, fetched.splits[0].ratio),
-        (at(OPEN), 4.0)
-    );
+    let split = &fetched.actions[0];
+    assert_eq!(split.effective_at, at(OPEN));
+    assert_eq!(split.change, domain::ShareChange::Split { ratio: 4.0 });
 
     let calls = server.calls.lock().unwrap();
     assert_eq!(calls.len(), 1);
@@ -105,6 +104,28 @@ async fn bad_rows_are_rejected_with_their_reason_and_the_rest_is_kept() {
     );
     assert!(reasons[2].starts_with("open: NaN"), "{}", reasons[2]);
     assert_eq!(fetched.rejected[2].row.open, None);
+}
+
+#[tokio::test]
+async fn an_odd_event_costs_nothing_but_itself() {
+    let rows = [
+        "[168.1,168.3]",
+        "[168.5,168.4]",
+        "[168.0,168.2]",
+        "[168.3,168.3]",
+        "[120000,90000]",
+    ];
+    let body = chart("[1522071000,1522071060]", rows);
+    for odd in ["null", "\"NaN\"", "0", "-4", "[]"] {
+        let body = body
+            .replace("\"numerator\":4.0", &format!("\"numerator\":{odd}"))
+            .replace("\"4:1\"", odd);
+        let fetched = fetch(Answer::json(body)).await.unwrap();
+        assert_eq!(fetched.closed.len(), 2, "{odd}");
+        assert_eq!(fetched.actions, [], "{odd}");
+        assert_eq!(fetched.rejected_events.len(), 1, "{odd}");
+        assert_eq!(fetched.rejected_events[0].time, Some(at(OPEN)));
+    }
 }
 
 #[tokio::test]

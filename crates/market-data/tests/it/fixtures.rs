@@ -778,7 +778,7 @@ async fn recorded_days_carry_both_closes() {
     let bars = recorder.yahoo.daily_bars(&ticker, from, to, calendar);
     let bar = bars.await.unwrap()[0];
     assert_eq!(bar.session, day(2020, 1, 2));
-    assert_eq!((bar.close.get(), bar.volume), (75.0875, 135_480_400));
+    assert_eq!((bar.close.get(), bar.volume), (75.0875, 135_480_400.0));
     let adjusted = bar.adjusted_close.unwrap().get();
     assert!((adjusted / 72.716_07 - 1.0).abs() < 1e-6, "{adjusted}");
     let calls = recorder.server.calls.lock().unwrap();
@@ -797,7 +797,7 @@ async fn bars_recorded_with_end_stamps_are_stamped_at_their_start() {
     let first = fetched.closed[0];
     // 09:31 in the recording, with the volume of the opening minute.
     assert_eq!(first.start.to_rfc3339(), "2020-11-23T14:30:00+00:00");
-    assert_eq!((first.open.get(), first.volume), (210.95, 499_756));
+    assert_eq!((first.open.get(), first.volume), (210.95, 499_756.0));
     let last = fetched.closed.last().unwrap();
     assert_eq!(last.start.to_rfc3339(), "2020-12-18T20:59:00+00:00");
     assert_eq!((fetched.rejected.len(), fetched.forming), (0, None));

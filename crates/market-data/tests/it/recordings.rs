@@ -24,7 +24,7 @@ fn a_running_session_gives_closed_bars_and_the_last_trade() {
     let fetched = fetched.unwrap();
     assert_eq!(fetched.closed.len(), 240);
     assert_eq!(fetched.closed.first().unwrap().start, at(1_610_375_400));
-    assert_eq!(fetched.closed.first().unwrap().volume, 6_021_983);
+    assert_eq!(fetched.closed.first().unwrap().volume, 6_021_983.0);
     let last = fetched.closed.last().unwrap();
     assert_eq!((last.start, last.close.get()), (at(1_610_389_740), 129.61));
     let forming = fetched.forming.unwrap();
@@ -109,7 +109,10 @@ fn null_minutes_are_no_fault_and_the_unaligned_last_row_is_no_bar() {
             .collect::<Vec<_>>(),
         [1_678_108_200, 1_678_108_260, 1_678_108_320, 1_678_108_380]
     );
-    assert_eq!(fetched.closed[0].volume, 0, "a bar without volume is a bar");
+    assert_eq!(
+        fetched.closed[0].volume, 0.0,
+        "a bar without volume is a bar"
+    );
     assert_eq!(fetched.without_trades, 1);
     assert_eq!(fetched.forming.unwrap().time, at(1_678_108_476));
     // By the sessions of New York nothing of it counts.

@@ -3,8 +3,8 @@ use std::{fs, path::Path, thread};
 use domain::ModelKind;
 use model_registry::{
     AbstentionRecord, DRIFT_REFERENCE_FILE, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest,
-    NETWORK_FILE, RegistryError, artifact_dir, checksum, read_artifact, read_drift_reference,
-    write_artifact, write_artifact_with_drift_reference,
+    NETWORK_FILE, RegistryError, TimeRange, artifact_dir, checksum, read_artifact,
+    read_drift_reference, write_artifact, write_artifact_with_drift_reference,
 };
 use proptest::prelude::*;
 
@@ -200,17 +200,23 @@ fn a_record_of_abstention_that_no_data_give_is_refused() {
         write_artifact(models.path(), manifest, b"network").map_err(|error| error.to_string())
     };
     write("lstm-1", &|record| record.thresholds = [0.0, 0.5, 1.0]).unwrap();
-    let changes: [&dyn Fn(&mut AbstentionRecord); 4] = [
+    let changes: [&dyn Fn(&mut AbstentionRecord); 7] = [
         &|record| record.coverage = 1.1,
         &|record| record.thresholds[1] = -0.1,
         &|record| record.thresholds[2] = f64::NAN,
         &|record| record.moves[0] = f64::NEG_INFINITY,
+        &|record| record.move_reach = Some([0.1, -0.1, 0.1]),
+        &|record| record.move_reach = Some([0.1, f64::INFINITY, 0.1]),
+        &|record| record.base_rates = Some([0.0, 0.5, 0.5]),
     ];
     for (change, part) in changes.into_iter().zip([
         "a coverage of 1.1",
         "[0.21, -0.1, 0.2]",
         "[0.21, 0.3, NaN]",
         "moves of [-inf, ",
+        "moves known to within [0.1, -0.1, 0.1]",
+        "moves known to within [0.1, inf, 0.1]",
+        "base rates of [0.0, 0.5, 0.5]",
     ]) {
         let message = write("lstm-2", change).unwrap_err();
         assert!(message.contains(part), "{message}");
@@ -223,6 +229,126 @@ fn a_record_of_abstention_that_no_data_give_is_refused() {
     };
     let dir = write_artifact(models.path(), without, b"network").unwrap();
     assert_eq!(read_artifact(&dir).unwrap().manifest.abstention, None);
+}
+
+#[test]
+fn a_manifest_of_absurd_ranges_is_refused() {
+    let models = tempfile::tempdir().unwrap();
+    let write = |change: &dyn Fn(&mut Manifest)| {
+        let mut manifest = manifest("lstm-1");
+        change(&mut manifest);
+        write_artifact(models.path(), manifest, b"network").map_err(|error| error.to_string())
+    };
+    let far = |year: &str| format!("{year}-01-01T00:00:00Z").parse().unwrap();
+    type Change<'a> = &'a dyn Fn(&mut Manifest);
+    let changes: [(Change<'_>, &str); 8] = [
+        (
+            &|manifest| manifest.ranges.training.end = far("+262142"),
+            "training from 2018",
+        ),
+        (
+            &|manifest| manifest.ranges.training.start = far("-0001"),
+            "training from -0001",
+        ),
+        (
+            &|manifest| manifest.ranges.early_stopping.end = manifest.ranges.training.start,
+            "early stopping from",
+        ),
+        (
+            &|manifest| {
+                manifest.ranges.calibration = Some(TimeRange {
+                    start: far("2024"),
+                    end: far("9999"),
+                });
+            },
+            "calibration from 2024",
+        ),
+        (
+            &|manifest| manifest.scaler.range[0] = 1e-30,
+            "training's own values of return_1",
+        ),
+        (
+            &|manifest| manifest.scaler.minimum[0] = 1e30,
+            "training's own values of return_1",
+        ),
+        (
+            &|manifest| manifest.abstention.as_mut().unwrap().delay_minutes = u32::MAX,
+            "4294967295 minutes",
+        ),
+        (
+            &|manifest| manifest.abstention.as_mut().unwrap().moves[2] = 1e300,
+            "moves of",
+        ),
+    ];
+    for (change, part) in changes {
+        let message = write(change).unwrap_err();
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    write(&|_| ()).unwrap();
+}
+
+#[test]
+fn an_artifact_of_before_says_what_it_can_of_its_moves() {
+    let models = tempfile::tempdir().unwrap();
+    let read = |model_id: &str, change: &dyn Fn(&mut Manifest)| {
+        let mut manifest = manifest(model_id);
+        manifest.labels = serde_json::json!({"horizon": 20});
+        manifest.metrics = serde_json::json!({"training": {
+            "class_counts": [300, 400, 300], "correction": {"level": 2.0_f64.ln()}
+        }});
+        // Wednesday to Thursday of the week after.
+        manifest.ranges.calibration = Some(TimeRange {
+            start: "2024-03-20T13:59:00Z".parse().unwrap(),
+            end: "2024-03-28T20:00:00Z".parse().unwrap(),
+        });
+        let record = manifest.abstention.as_mut().unwrap();
+        record.move_reach = None;
+        record.base_rates = None;
+        record.horizon_minutes = None;
+        change(&mut manifest);
+        let dir = write_artifact(models.path(), manifest, b"network").unwrap();
+        // None of the three stood in the file.
+        let path = dir.join(MANIFEST_FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let before: String = text
+            .lines()
+            .filter(|line| {
+                !["move_reach", "base_rates", "horizon_minutes"]
+                    .iter()
+                    .any(|field| line.contains(field))
+            })
+            .collect();
+        fs::write(&path, before).unwrap();
+        read_artifact(&dir).unwrap().manifest.abstention.unwrap()
+    };
+    let record = read("lstm-1", &|_| ());
+    assert_eq!(record.horizon_minutes, Some(20));
+    // No move is twice as frequent as it was in training: 800 of 1400.
+    for (found, expected) in record.base_rates.unwrap().into_iter().zip([3.0, 8.0, 3.0]) {
+        assert!((found - expected / 14.0).abs() < 1e-12, "{record:?}");
+    }
+    // Six sessions of 390 minutes are 117 horizons; the moves are 6.05 volatilities large.
+    for reach in record.move_reach.unwrap() {
+        assert!(
+            (reach - 1.645 * 6.05 / 117.0_f64.sqrt()).abs() < 1e-9,
+            "{record:?}"
+        );
+    }
+
+    // What is not said anywhere stays unknown.
+    let nothing = read("lstm-2", &|manifest| {
+        manifest.labels = serde_json::Value::Null;
+        manifest.metrics = serde_json::Value::Null;
+        manifest.ranges.calibration = None;
+    });
+    assert_eq!(
+        (
+            nothing.horizon_minutes,
+            nothing.base_rates,
+            nothing.move_reach
+        ),
+        (None, None, None)
+    );
 }
 
 proptest! {

@@ -33,12 +33,24 @@ pub(super) const NAMES: [&str; KINDS] = [
 const LOOK_BACK: usize = 14;
 /// How far it looks ahead: "a rise of 5 % in comparable net sales".
 const LOOK_AHEAD: usize = 6;
+/// How far a verb looks ahead for its object: "cuts its full-year profit outlook".
+const OBJECT_REACH: usize = 4;
+/// How far it looks back for a trouble or a deal: "tariffs on its goods fall".
+const EVENT_REACH: usize = 4;
+/// How far "record" looks ahead for what it is a record of.
+const INTENSE_REACH: usize = 3;
+/// How far a verb that puts an end to something looks back for it: "the order for 20 jets is cancelled".
+const SUBJECT_REACH: usize = 6;
 /// How far before a thing the word may stand that leaves it out of account.
 const BESIDE_REACH: usize = 2;
 /// How far a negation reaches.
 const NEGATION_REACH: usize = 3;
+/// How far a "no" reaches to a thing.
+const NO_REACH: usize = 2;
 /// How far after a figure the word that holds it against another may stand, and the other after that.
 const VERSUS_REACH: usize = 10;
+/// How far a move and a "less than feared", a verb and a rating may stand apart.
+const PHRASE_REACH: usize = 5;
 
 /// What was found, by weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -84,60 +96,147 @@ impl Evidence {
     pub(super) fn of(terms: &[Term]) -> Self {
         let mut evidence = Self::default();
         let weights = weights(terms);
-        let mut losses_explained = false;
-        for (index, (term, weight)) in terms.iter().zip(weights).enumerate() {
-            match term.kind {
-                // "slipped to a loss", "swung to a profit": where it ends says all.
-                Kind::Known(meaning @ (Meaning::Move(_) | Meaning::Swing))
-                    if let Some(end) = end_of_move(terms, index, meaning) =>
-                {
-                    losses_explained |= end > 0.0;
-                    evidence.moved(end * weight);
-                }
-                // "a loss, down from a profit": the comparison says it.
-                Kind::Known(Meaning::Move(_)) if turns_round(terms, index + 1) => {}
-                Kind::Known(Meaning::Move(direction)) => {
-                    let direction = direction * polarity(terms, index);
-                    match thing_of_move(terms, index) {
-                        Some(Found::Loss) => {
-                            losses_explained |= direction < 0.0;
-                            evidence.moved(-direction * weight);
-                        }
-                        Some(Found::Thing(sign)) => evidence.moved(sign * direction * weight),
-                        None if direction > 0.0 => evidence.rose += weight,
-                        None => evidence.fell += weight,
-                    }
-                }
-                Kind::Known(Meaning::Judgement(strength)) => {
-                    let strength = strength * polarity(terms, index);
-                    let kind = match strength {
-                        1.5.. => &mut evidence.strong_praise,
-                        0.0.. => &mut evidence.praise,
-                        -1.5.. => &mut evidence.blame,
-                        _ => &mut evidence.strong_blame,
-                    };
-                    *kind += weight;
-                }
-                Kind::Known(Meaning::Versus) => match comparison(terms, index) {
-                    Some(Comparison::Better) => {
-                        losses_explained = true;
-                        evidence.better += weight;
-                    }
-                    Some(Comparison::Worse) => evidence.worse += weight,
-                    None => {}
-                },
-                Kind::Known(Meaning::Loss) => evidence.loss += weight,
-                Kind::Known(Meaning::Thing(sign)) if sign != 0.0 => evidence.things += 1.0,
-                Kind::Known(Meaning::Business) => evidence.business += weight,
-                Kind::Known(Meaning::Plan) => evidence.plans += 1.0,
-                Kind::Number { .. } => evidence.figures += 1.0,
-                _ => {}
-            }
-        }
-        if losses_explained {
+        let mut told = vec![false; terms.len()];
+        let loss_is_past = evidence.add_verbs(terms, &weights, &mut told);
+        evidence.add_words(terms, &weights, &told);
+        if loss_is_past || evidence.better > 0.0 {
             evidence.loss = 0.0;
         }
         evidence
+    }
+
+    /// Adds what verbs say with what they act on, and marks in `told` what they have turned round, which says nothing by
+    /// itself then: "the strike ends". Returns whether a loss is past or smaller.
+    fn add_verbs(&mut self, terms: &[Term], weights: &[f32], told: &mut [bool]) -> bool {
+        let mut losses_explained = false;
+        for (index, (term, weight)) in terms.iter().zip(weights).enumerate() {
+            let Kind::Known(meaning) = term.kind else {
+                continue;
+            };
+            if told.get(index) == Some(&true) {
+                continue;
+            }
+            let (direction, found) = match meaning {
+                // "slipped to a loss", "swung to a profit": where it ends says all.
+                Meaning::Move(_) | Meaning::Swing
+                    if let Some(end) = end_of_move(terms, index, meaning) =>
+                {
+                    losses_explained |= end > 0.0;
+                    self.moved(end * weight);
+                    continue;
+                }
+                // "a loss, down from a profit": the comparison says it.
+                Meaning::Move(_) if turns_round(terms, index + 1) => continue,
+                // "Pares gains".
+                Meaning::Move(-1.0) if let Some(gains) = gains_of(terms, index) => {
+                    (-1.0, Some((Found::Good, gains)))
+                }
+                Meaning::Move(direction) => (direction, thing_of_move(terms, index)),
+                Meaning::Lift => match thing_of_move(terms, index) {
+                    Some((Found::Trouble, place)) => (-1.0, Some((Found::Trouble, place))),
+                    found => (1.0, found),
+                },
+                Meaning::Ends { alone, also_good } => match ended(terms, index, also_good) {
+                    Some(found) => (-1.0, Some(found)),
+                    None => {
+                        self.judged(alone * polarity(terms, index), *weight);
+                        continue;
+                    }
+                },
+                _ => continue,
+            };
+            let direction = direction * polarity(terms, index) * surprise(terms, index);
+            let ends = matches!(meaning, Meaning::Ends { .. });
+            if !ends && moves_rating(terms, index) {
+                self.judged(2.0 * direction, *weight);
+                continue;
+            }
+            match found {
+                Some((Found::Loss, _)) => {
+                    losses_explained |= direction < 0.0;
+                    self.moved(-direction * weight);
+                }
+                Some((Found::Trouble, place)) => {
+                    tell(terms, told, place);
+                    self.moved(-direction * weight);
+                }
+                Some((Found::Good, place)) => {
+                    if direction < 0.0
+                        && let Some(told) = told.get_mut(place)
+                    {
+                        *told = true;
+                    }
+                    self.moved(direction * weight);
+                }
+                Some((Found::Thing(sign), _)) => self.moved(sign * direction * weight),
+                None if direction > 0.0 => self.rose += weight,
+                None => self.fell += weight,
+            }
+        }
+        losses_explained
+    }
+
+    /// Adds what words say by themselves or by their neighbours.
+    fn add_words(&mut self, terms: &[Term], weights: &[f32], told: &[bool]) {
+        let untold = terms.iter().zip(weights).zip(told).enumerate();
+        for (index, ((term, &weight), _)) in untold.filter(|(_, (_, told))| !**told) {
+            let polarity = || polarity(terms, index);
+            match term.kind {
+                Kind::Known(Meaning::Judgement(strength) | Meaning::Trouble(strength)) => {
+                    self.judged(strength * polarity(), weight);
+                }
+                Kind::Known(Meaning::Intense) => {
+                    self.judged(2.0 * polarity() * intensified(terms, index), weight);
+                }
+                Kind::Known(Meaning::Rating(rank)) => {
+                    self.judged(rating(terms, index, rank) * polarity(), weight);
+                }
+                Kind::Known(Meaning::Rates(strength)) => self.judged(strength * polarity(), weight),
+                Kind::Known(Meaning::Failure) => self.judged(-1.0, weight),
+                Kind::Known(Meaning::Hits) if !level_follows(terms, index) => {
+                    self.judged(-polarity(), weight);
+                }
+                Kind::Known(Meaning::Surprise(sign)) if !follows_move(terms, index) => {
+                    self.judged(2.0 * sign * side(terms, index), weight);
+                }
+                Kind::Known(Meaning::Level(sign)) => {
+                    self.judged(2.0 * sign * side(terms, index), weight);
+                }
+                Kind::Known(Meaning::Versus) => match comparison(terms, index) {
+                    Some(Comparison::Better) => self.better += weight,
+                    Some(Comparison::Worse) => self.worse += weight,
+                    None => {}
+                },
+                Kind::Known(Meaning::Loss) if polarity() < 0.0 => self.moved(weight),
+                Kind::Known(Meaning::Loss) => self.loss += weight,
+                Kind::Known(Meaning::Thing(sign)) if sign != 0.0 => {
+                    self.things += 1.0;
+                    if is_denied(terms, index) {
+                        self.moved(-sign * weight);
+                    }
+                }
+                Kind::Known(Meaning::Business) if polarity() < 0.0 => self.judged(-1.0, weight),
+                // "Opens a probe", "launches a recall".
+                Kind::Known(Meaning::Business)
+                    if matches!(object_of(terms, index, object), Some((Found::Trouble, _))) => {}
+                Kind::Known(Meaning::Business) => self.business += weight,
+                Kind::Known(Meaning::Plan) => self.plans += 1.0,
+                Kind::Number { .. } => self.figures += 1.0,
+                _ => {}
+            }
+        }
+    }
+
+    /// Praise (positive), blame, or nothing.
+    fn judged(&mut self, strength: f32, weight: f32) {
+        let kind = match strength {
+            1.5.. => &mut self.strong_praise,
+            0.5.. => &mut self.praise,
+            ..=-1.5 => &mut self.strong_blame,
+            ..=-0.5 => &mut self.blame,
+            _ => return,
+        };
+        *kind += weight;
     }
 
     fn moved(&mut self, amount: f32) {
@@ -200,22 +299,50 @@ fn weights(terms: &[Term]) -> Vec<f32> {
     weights
 }
 
-/// -1 after a negation, else 1.
+/// -1 after a negation, else 1; after two of them it is 1 again.
 fn polarity(terms: &[Term], index: usize) -> f32 {
-    let before = terms.get(index.saturating_sub(NEGATION_REACH)..index);
-    let negated = before
+    let negations = terms_before(terms, index, NEGATION_REACH)
+        .filter(|term| {
+            matches!(
+                term.kind,
+                Kind::Known(Meaning::Negation | Meaning::No | Meaning::Failure)
+            )
+        })
+        .count();
+    if negations.is_multiple_of(2) {
+        1.0
+    } else {
+        -1.0
+    }
+}
+
+/// Those of the same clause, the nearest first.
+fn terms_before(terms: &[Term], index: usize, reach: usize) -> impl Iterator<Item = &Term> {
+    let before = terms.get(index.saturating_sub(reach)..index);
+    let same_clause = |term: &&Term| !matches!(term.kind, Kind::Stop | Kind::Comma);
+    before
         .unwrap_or_default()
         .iter()
         .rev()
-        .take_while(|term| !matches!(term.kind, Kind::Stop | Kind::Comma))
-        .any(|term| term.kind == Kind::Known(Meaning::Negation));
-    if negated { -1.0 } else { 1.0 }
+        .take_while(same_clause)
 }
 
+/// Those of the same clause, the nearest first.
+fn terms_after(terms: &[Term], index: usize, reach: usize) -> impl Iterator<Item = &Term> {
+    let after = terms.get(index + 1..).unwrap_or_default();
+    let same_clause = |term: &&Term| !matches!(term.kind, Kind::Stop | Kind::Comma);
+    after.iter().take(reach).take_while(same_clause)
+}
+
+/// What a verb acts on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Found {
     Loss,
+    /// Something of which more is good (1) or bad (-1), or neither.
     Thing(f32),
+    Trouble,
+    /// Something that is good news by itself: a contract, an approval.
+    Good,
 }
 
 fn thing(term: &Term) -> Option<Found> {
@@ -226,47 +353,256 @@ fn thing(term: &Term) -> Option<Found> {
     }
 }
 
-/// What the move at `index` moves: "sales rose", "a rise in sales", "higher sales".
-fn thing_of_move(terms: &[Term], index: usize) -> Option<Found> {
-    let within = |term: &&Term| term.kind != Kind::Stop;
-    let ahead = || {
-        terms
-            .get(index + 1..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(within)
-    };
-    if ahead().next().is_some_and(|term| term.kind == Kind::In) {
-        let found = ahead().take(LOOK_AHEAD).find_map(thing);
-        if found.is_some() {
-            return found;
-        }
+fn object(term: &Term) -> Option<Found> {
+    match term.kind {
+        Kind::Known(Meaning::Trouble(_)) => Some(Found::Trouble),
+        Kind::Known(Meaning::Business) => Some(Found::Good),
+        _ => thing(term),
     }
-    ahead()
-        .take(1)
-        .find_map(thing)
+}
+
+/// What the move at `index` moves, and where it stands: "sales rose", "a rise in sales", "higher sales", "eases fears".
+fn thing_of_move(terms: &[Term], index: usize) -> Option<(Found, usize)> {
+    let ahead = |reach: usize| {
+        let ahead = terms.get(index + 1..).unwrap_or_default().iter();
+        let within = ahead.take(reach).take_while(|term| term.kind != Kind::Stop);
+        within
+            .enumerate()
+            .find_map(|(offset, term)| Some((thing(term)?, index + 1 + offset)))
+    };
+    let of = terms
+        .get(index + 1)
+        .is_some_and(|term| term.kind == Kind::In);
+    of.then(|| ahead(LOOK_AHEAD))
+        .flatten()
+        .or_else(|| object_of(terms, index, object))
+        .or_else(|| event_before(terms, index))
         .or_else(|| subject(terms.get(..index).unwrap_or_default()))
-        .or_else(|| ahead().take(LOOK_AHEAD).find_map(thing))
+        .or_else(|| ahead(LOOK_AHEAD))
+}
+
+/// The object of the verb at `index`: the last of the nouns behind it ("its debt worries"), before anything that begins
+/// a phrase of its own.
+fn object_of(
+    terms: &[Term],
+    index: usize,
+    class: impl Fn(&Term) -> Option<Found>,
+) -> Option<(Found, usize)> {
+    let mut inert = None;
+    let mut places = index + 1..(index + 1 + OBJECT_REACH).min(terms.len());
+    let first = places.find_map(|place| {
+        let term = terms.get(place)?;
+        match (class(term), term.kind) {
+            (Some(Found::Thing(0.0)), _) => {
+                inert = inert.or(Some((Found::Thing(0.0), place)));
+                None
+            }
+            (Some(found), _) => Some(Some((found, place))),
+            (
+                None,
+                Kind::Other
+                | Kind::In
+                | Kind::Number { .. }
+                | Kind::Known(
+                    Meaning::Article | Meaning::Intense | Meaning::Thing(_) | Meaning::Business,
+                ),
+            ) => None,
+            (None, _) => Some(None),
+        }
+    });
+    let Some(Some((mut found, mut place))) = first else {
+        return inert;
+    };
+    while let Some(next) = terms.get(place + 1).and_then(&class)
+        && next != Found::Thing(0.0)
+    {
+        (found, place) = (next, place + 1);
+    }
+    Some((found, place))
+}
+
+/// Where the gains stand that a verb of less right before them reduces.
+fn gains_of(terms: &[Term], index: usize) -> Option<usize> {
+    let gains = object_of(terms, index, |term| match term.kind {
+        Kind::Known(Meaning::Move(1.0)) => Some(Found::Good),
+        Kind::Known(Meaning::Thing(_) | Meaning::Business) => Some(Found::Thing(1.0)),
+        _ => None,
+    });
+    gains
+        .filter(|(found, _)| *found == Found::Good)
+        .map(|(_, place)| place)
+}
+
+/// The trouble or deal that an intransitive verb at `index` is about: "fears ease", not "a probe sinks Acme".
+fn event_before(terms: &[Term], index: usize) -> Option<(Found, usize)> {
+    if terms
+        .get(index + 1)
+        .is_some_and(|term| term.kind == Kind::Other)
+    {
+        return None;
+    }
+    terms_before(terms, index, EVENT_REACH)
+        .enumerate()
+        .filter_map(|(offset, term)| Some((object(term)?, index - 1 - offset)))
+        .find(|(found, _)| *found != Found::Thing(0.0))
+        .filter(|(found, _)| matches!(found, Found::Trouble | Found::Good))
+}
+
+/// What the verb at `index` puts an end to: its object, else what stands before it. Something good only where that is
+/// meant too.
+fn ended(terms: &[Term], index: usize, also_good: bool) -> Option<(Found, usize)> {
+    let class = |term: &Term| match (object(term), term.kind) {
+        (Some(Found::Trouble), _) => Some(Found::Trouble),
+        // "Halts the decline", "erases gains".
+        (None, Kind::Known(Meaning::Move(direction))) if direction < 0.0 => Some(Found::Trouble),
+        _ if !also_good => None,
+        (None, Kind::Known(Meaning::Move(_))) => Some(Found::Good),
+        (Some(Found::Thing(0.0)), _) => None,
+        (None, Kind::Known(Meaning::Judgement(0.5..))) => Some(Found::Good),
+        (found, _) => found,
+    };
+    object_of(terms, index, class).or_else(|| {
+        terms_before(terms, index, SUBJECT_REACH)
+            .enumerate()
+            .find_map(|(offset, term)| Some((class(term)?, index - 1 - offset)))
+    })
+}
+
+/// Marks the troubles that stand together around a place: "recession fears".
+fn tell(terms: &[Term], told: &mut [bool], place: usize) {
+    let is_trouble = |place: usize| matches!(terms.get(place), Some(term) if object(term) == Some(Found::Trouble));
+    let first = (0..place)
+        .rev()
+        .take_while(|place| is_trouble(*place))
+        .last();
+    let last = (place + 1..).take_while(|place| is_trouble(*place)).last();
+    let places = first.unwrap_or(place)..=last.unwrap_or(place);
+    if let Some(told) = told.get_mut(places) {
+        told.fill(true);
+    }
+}
+
+/// -1 where the move at `index` was less than feared or hoped: then it is good or bad news the other way round.
+fn surprise(terms: &[Term], index: usize) -> f32 {
+    let is_move = |term: &&Term| matches!(term.kind, Kind::Known(Meaning::Move(_) | Meaning::Lift));
+    let less = terms_after(terms, index, PHRASE_REACH)
+        .take_while(|term| !is_move(term))
+        .any(|term| term.kind == Kind::Known(Meaning::Surprise(-1.0)));
+    if less { -1.0 } else { 1.0 }
+}
+
+fn follows_move(terms: &[Term], index: usize) -> bool {
+    terms_before(terms, index, PHRASE_REACH)
+        .any(|term| matches!(term.kind, Kind::Known(Meaning::Move(_) | Meaning::Lift)))
+}
+
+/// -1 where what is spoken of before `index` is a loss or cost, else 1.
+fn side(terms: &[Term], index: usize) -> f32 {
+    match subject(terms.get(..index).unwrap_or_default()) {
+        Some((Found::Loss, _)) => -1.0,
+        Some((Found::Thing(sign), _)) if sign < 0.0 => -1.0,
+        _ => 1.0,
+    }
+}
+
+/// Whether a level stands behind a "hits": "a 52-week low", "a record".
+fn level_follows(terms: &[Term], index: usize) -> bool {
+    terms_after(terms, index, OBJECT_REACH)
+        .any(|term| matches!(term.kind, Kind::Known(Meaning::Move(_) | Meaning::Intense)))
+}
+
+/// -1 where "record" or "strong" goes with something bad: "a record $3 bn loss".
+fn intensified(terms: &[Term], index: usize) -> f32 {
+    let with = terms_after(terms, index, INTENSE_REACH)
+        .take_while(|term| !matches!(term.kind, Kind::Known(Meaning::Link | Meaning::Article)))
+        .find_map(object);
+    match with {
+        Some(Found::Loss | Found::Trouble) => -1.0,
+        Some(Found::Thing(sign)) if sign < 0.0 => -1.0,
+        Some(_) => 1.0,
+        None => side(terms, index),
+    }
+}
+
+/// "No growth", "without a loss".
+fn is_denied(terms: &[Term], index: usize) -> bool {
+    terms_before(terms, index, NO_REACH).any(|term| term.kind == Kind::Known(Meaning::No))
+}
+
+/// Whether a move at `index` is one of a rating: "cut Acme to hold".
+fn moves_rating(terms: &[Term], index: usize) -> bool {
+    let to = terms_after(terms, index, PHRASE_REACH).position(|term| term.kind == Kind::To);
+    to.is_some_and(|to| {
+        terms_after(terms, index + 1 + to, BESIDE_REACH)
+            .any(|term| matches!(term.kind, Kind::Known(Meaning::Rating(_))))
+    })
+}
+
+/// What the rating at `index` says: -1 to 1, or 2 where it is held against an older one.
+fn rating(terms: &[Term], index: usize, rank: f32) -> f32 {
+    let joint = |index: usize| {
+        terms_before(terms, index, BESIDE_REACH)
+            .find(|term| term.kind != Kind::Known(Meaning::Article))
+            .map(|term| term.kind)
+    };
+    match joint(index) {
+        // The older one.
+        Some(Kind::Known(Meaning::Versus)) => 0.0,
+        Some(Kind::To) => {
+            let older = terms.iter().enumerate().find_map(|(place, term)| {
+                let Kind::Known(Meaning::Rating(older)) = term.kind else {
+                    return None;
+                };
+                (joint(place) == Some(Kind::Known(Meaning::Versus))).then_some(older)
+            });
+            if let Some(older) = older {
+                let change = rank - older;
+                return if change == 0.0 {
+                    0.0
+                } else {
+                    2.0_f32.copysign(change)
+                };
+            }
+            // Without a verb of ratings "to buy" and "to sell" are what somebody does.
+            let verb = terms_before(terms, index, LOOK_AHEAD).find_map(|term| match term.kind {
+                Kind::Known(Meaning::Rates(sign)) => Some(sign),
+                _ => None,
+            });
+            match verb {
+                Some(sign) if sign * rank >= 0.0 => rank,
+                _ => 0.0,
+            }
+        }
+        _ => rank,
+    }
 }
 
 /// The nearest thing before, within the clause; one that is only left out of account ("profit before charges rose") when
-/// there is no other.
-fn subject(before: &[Term]) -> Option<Found> {
-    let mut beside = None;
+/// there is no other. Of "sales of security systems" the sales count.
+fn subject(before: &[Term]) -> Option<(Found, usize)> {
+    let mut other = None;
+    let mut part = false;
     let clause = before.iter().enumerate().rev().take(LOOK_BACK);
     for (index, term) in clause.take_while(|(_, term)| term.kind != Kind::Stop) {
+        part |= term.kind == Kind::In;
         let Some(found) = thing(term) else { continue };
         let aside = before
             .get(index.saturating_sub(BESIDE_REACH)..index)
             .unwrap_or_default()
             .iter()
             .any(|term| term.kind == Kind::Known(Meaning::Beside));
-        if !aside {
-            return Some(found);
+        match other {
+            // What is not of it is another subject.
+            Some((Found::Thing(0.0), _)) if !part => return other,
+            _ if !aside && found != Found::Thing(0.0) => return Some((found, index)),
+            _ => {}
         }
-        beside = beside.or(Some(found));
+        if other.is_none() {
+            part = false;
+            other = Some((found, index));
+        }
     }
-    beside
+    other
 }
 
 /// 1 or -1 where a move or swing is said to end in a profit or loss.
@@ -322,8 +658,8 @@ fn comparison(terms: &[Term], index: usize) -> Option<Comparison> {
         return None;
     }
     let sign = match now {
-        Found::Loss => -1.0,
         Found::Thing(sign) => f64::from(sign),
+        _ => -1.0,
     };
     let gain = sign * (value - other);
     if gain > 0.0 {
@@ -344,7 +680,7 @@ fn figure(term: &Term) -> Option<(f64, bool)> {
 
 /// What the figures before and after a "compared to" at `index` are figures of; the latter where it is said anew.
 fn subjects(terms: &[Term], index: usize) -> Option<(Found, Option<Found>)> {
-    let now = subject(terms.get(..index)?)?;
+    let (now, _) = subject(terms.get(..index)?)?;
     let then = terms
         .get(index + 1..)?
         .iter()

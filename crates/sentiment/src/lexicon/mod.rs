@@ -10,12 +10,12 @@ use vader_sentimental::SentimentIntensityAnalyzer;
 
 use self::{
     evidence::{Evidence, NAMES},
-    tokens::{Kind, Term},
+    tokens::Reading,
 };
 use crate::SentimentError;
 
 /// Stored with each score. A change of vocabulary, rules or calibration is another model and takes another number.
-const NAME: &str = "lexicon-1";
+const NAME: &str = "lexicon-2";
 
 /// VADER with a finance vocabulary.
 ///
@@ -45,7 +45,7 @@ impl Lexicon {
         NAME
     }
 
-    /// The sentiment of a text; one without any evidence gets the probabilities of such texts.
+    /// The sentiment of a text; the score of one without any evidence is 0.
     ///
     /// # Errors
     /// [`SentimentError::Answer`] when the answer is no distribution; no text is known to cause it.
@@ -61,27 +61,20 @@ impl Lexicon {
         NAMES.into_iter().zip(self.read(text).values()).collect()
     }
 
+    /// The kinds of evidence that speak for no side: their weights are the same for good and bad news.
+    pub const fn neutral_evidence(&self) -> [&'static str; 3] {
+        ["plans", "things", "figures"]
+    }
+
     fn read(&self, text: &str) -> Evidence {
-        let terms = tokens::terms(text);
-        let mut evidence = Evidence::of(&terms);
-        let unknown = unknown_words(text, &terms);
-        let compound = self.vader.polarity_scores(&unknown).compound as f32;
-        evidence.kind_words = compound.max(0.0);
-        evidence.harsh_words = (-compound).max(0.0);
+        let reading = Reading::of(text);
+        let mut evidence = Evidence::of(&reading.terms);
+        let unknown = reading.unknown_words();
+        if !unknown.is_empty() {
+            let compound = self.vader.polarity_scores(&unknown).compound as f32;
+            evidence.kind_words = compound.max(0.0);
+            evidence.harsh_words = (-compound).max(0.0);
+        }
         evidence
     }
-}
-
-/// The text without what the vocabulary knows.
-fn unknown_words(text: &str, terms: &[Term]) -> String {
-    let mut rest = String::with_capacity(text.len());
-    let mut end = 0;
-    for term in terms {
-        if matches!(term.kind, Kind::Known(_) | Kind::Number { .. }) {
-            rest.push_str(text.get(end..term.place.start).unwrap_or_default());
-            end = term.place.end;
-        }
-    }
-    rest.push_str(text.get(end..).unwrap_or_default());
-    rest
 }

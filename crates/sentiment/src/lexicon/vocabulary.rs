@@ -6,8 +6,8 @@ static VOCABULARY: LazyLock<Vocabulary> =
     LazyLock::new(|| Vocabulary::parse(include_str!("vocabulary.txt")).0);
 
 /// Longest phrase, in words.
-const LONGEST_PHRASE: usize = 4;
-/// Shortest word of which the ending may vary.
+pub(super) const LONGEST_PHRASE: usize = 4;
+/// Length of the beginnings that stems are looked up by, in bytes: no stem is shorter.
 const SHORTEST_STEM: usize = 3;
 
 /// What a word or phrase means.
@@ -15,12 +15,31 @@ const SHORTEST_STEM: usize = 3;
 pub(super) enum Meaning {
     /// More (1) or less (-1) of something.
     Move(f32),
+    /// More of something, or the end of a trouble.
+    Lift,
     /// Something of which more is good (1) or bad (-1); 0 where it is neither.
     Thing(f32),
     /// A loss: more is bad, and so is having one.
     Loss,
     /// Praise (positive) or blame.
     Judgement(f32),
+    /// Praise of good things, blame of bad ones.
+    Intense,
+    /// Blame, unless a level follows: "hits a record high".
+    Hits,
+    /// Blame that turns into praise where it eases or ends: a lawsuit, fears.
+    Trouble(f32),
+    /// Puts an end to something.
+    Ends {
+        /// Its judgement where nothing is said to end.
+        alone: f32,
+        /// Whether the end of something good is meant too.
+        also_good: bool,
+    },
+    /// An analyst's rating: sell (-1), hold (0) or buy (1).
+    Rating(f32),
+    /// Changes a rating for the better (1) or worse (-1), or gives or keeps one.
+    Rates(f32),
     /// An event of business: a contract, a launch, an offer.
     Business,
     /// From loss to profit or back, with "to" after it.
@@ -29,6 +48,14 @@ pub(super) enum Meaning {
     Beside,
     /// Turns what follows round.
     Negation,
+    /// A negation of the thing right behind it as well: "no growth".
+    No,
+    /// A negation that is bad news by itself: "fails to".
+    Failure,
+    /// More (1) or less (-1) than was held likely.
+    Surprise(f32),
+    /// Above (1) or below (-1) what was held likely.
+    Level(f32),
     /// What follows is said in passing.
     Aside,
     /// What follows outweighs what came before.
@@ -37,6 +64,12 @@ pub(super) enum Meaning {
     Versus,
     /// A plan or a description.
     Plan,
+    /// Joins words; what a move moves does not stand behind it.
+    Link,
+    /// Joins words, and may stand between a move and what it moves.
+    Article,
+    /// Joins words in another language.
+    Foreign,
     /// A factor of the number before it.
     Factor(f64),
     /// Makes the number before it a percentage.
@@ -49,9 +82,9 @@ pub(super) enum Meaning {
 pub(super) struct Vocabulary {
     /// Words and phrases as they are; the words of a phrase are joined by `_`.
     exact: HashMap<&'static str, Meaning>,
-    /// Words with any ending, without it.
-    stems: HashMap<&'static str, Meaning>,
-    /// First words of phrases.
+    /// Words and phrases with any ending, without it, by their first bytes.
+    stems: HashMap<[u8; SHORTEST_STEM], Vec<(&'static str, Meaning)>>,
+    /// The longest phrase that begins with a word, in words.
     openings: HashMap<&'static str, usize>,
 }
 
@@ -88,55 +121,60 @@ impl Vocabulary {
                 continue;
             };
             for entry in line.split_whitespace() {
-                match entry.strip_suffix('*') {
-                    Some(stem) => vocabulary.stems.insert(stem, meaning),
-                    None => vocabulary.exact.insert(entry, meaning),
-                };
-                if let Some((opening, rest)) = entry.split_once('_') {
-                    let words = 2 + rest.matches('_').count();
-                    let longest = vocabulary.openings.entry(opening).or_insert(0);
-                    *longest = words.max(*longest);
+                if !vocabulary.add(entry, meaning) {
+                    unknown.push(entry);
                 }
             }
         }
         (vocabulary, unknown)
     }
 
-    /// The meaning of a single word, lower case.
-    pub(super) fn word(&self, word: &str) -> Option<Meaning> {
-        if let Some(meaning) = self.exact.get(word) {
-            return Some(*meaning);
+    /// Whether the entry can be looked up: a stem or phrase may be too short or too long for that.
+    fn add(&mut self, entry: &'static str, meaning: Meaning) -> bool {
+        let words = 1 + entry.matches('_').count();
+        if words > LONGEST_PHRASE {
+            return false;
         }
-        let ends = word
-            .char_indices()
-            .map(|(index, _)| index)
-            .skip(SHORTEST_STEM);
-        ends.chain([word.len()])
-            .filter_map(|end| word.get(..end))
-            .filter_map(|stem| self.stems.get(stem))
-            .last()
-            .copied()
+        match entry.strip_suffix('*') {
+            Some(stem) => {
+                let Some(beginning) = stem.as_bytes().first_chunk() else {
+                    return false;
+                };
+                self.stems
+                    .entry(*beginning)
+                    .or_default()
+                    .push((stem, meaning));
+            }
+            None => {
+                self.exact.insert(entry, meaning);
+            }
+        }
+        if let Some((opening, _)) = entry.split_once('_') {
+            let longest = self.openings.entry(opening).or_insert(0);
+            *longest = words.max(*longest);
+        }
+        true
     }
 
-    /// The longest phrase that `words` begin with: its meaning and its number of words.
-    pub(super) fn phrase(&self, words: &[&str]) -> Option<(Meaning, usize)> {
-        let longest = *self.openings.get(words.first()?)?;
-        (2..=longest.min(LONGEST_PHRASE).min(words.len()))
-            .rev()
-            .find_map(|count| {
-                let phrase = words.get(..count)?.join("_");
-                let meaning = self.exact.get(phrase.as_str()).copied();
-                // Only the last word of a phrase may have any ending, and only where that is said.
-                let meaning = meaning.or_else(|| {
-                    let ends = phrase.char_indices().map(|(index, _)| index);
-                    ends.filter(|end| *end > phrase.rfind('_').unwrap_or(0) + 1)
-                        .chain([phrase.len()])
-                        .filter_map(|end| phrase.get(..end))
-                        .find_map(|stem| self.stems.get(stem))
-                        .copied()
-                });
-                meaning.map(|meaning| (meaning, count))
-            })
+    /// The meaning of a word, or of a phrase with its words joined by `_`, in lower case: as it stands, else by its
+    /// longest stem.
+    pub(super) fn meaning(&self, entry: &str) -> Option<Meaning> {
+        if let Some(meaning) = self.exact.get(entry) {
+            return Some(*meaning);
+        }
+        // Only the last word of a phrase may have any ending.
+        let shortest = entry.rfind('_').map_or(0, |last| last + 2);
+        self.stems
+            .get(entry.as_bytes().first_chunk()?)?
+            .iter()
+            .filter(|(stem, _)| stem.len() >= shortest && entry.starts_with(stem))
+            .max_by_key(|(stem, _)| stem.len())
+            .map(|(_, meaning)| *meaning)
+    }
+
+    /// The longest phrase that begins with this word, in words; 1 where there is none.
+    pub(super) fn longest_phrase(&self, opening: &str) -> usize {
+        self.openings.get(opening).copied().unwrap_or(1)
     }
 }
 
@@ -144,22 +182,44 @@ fn meaning_of_section(section: &str) -> Option<Meaning> {
     Some(match section {
         "up" => Meaning::Move(1.0),
         "down" => Meaning::Move(-1.0),
+        "lift" => Meaning::Lift,
         "good" => Meaning::Thing(1.0),
         "bad" => Meaning::Thing(-1.0),
-        "inert" => Meaning::Thing(0.0),
+        "inert" | "publisher" => Meaning::Thing(0.0),
         "loss" => Meaning::Loss,
         "positive 1" => Meaning::Judgement(1.0),
         "positive 2" => Meaning::Judgement(2.0),
         "negative 1" => Meaning::Judgement(-1.0),
         "negative 2" => Meaning::Judgement(-2.0),
+        "intense" => Meaning::Intense,
+        "hits" => Meaning::Hits,
+        "trouble 1" => Meaning::Trouble(-1.0),
+        "trouble 2" => Meaning::Trouble(-2.0),
+        "ends -1" => ends(-1.0, true),
+        "ends 0" => ends(0.0, false),
+        "ends 1" => ends(1.0, false),
+        "bars" => ends(0.0, true),
+        "rating -1" => Meaning::Rating(-1.0),
+        "rating 0" => Meaning::Rating(0.0),
+        "rating 1" => Meaning::Rating(1.0),
+        "rates 1" => Meaning::Rates(1.0),
+        "rates -1" => Meaning::Rates(-1.0),
+        "rates 0" => Meaning::Rates(0.0),
         "business" => Meaning::Business,
         "swing" => Meaning::Swing,
         "beside" => Meaning::Beside,
         "negation" => Meaning::Negation,
+        "no" => Meaning::No,
+        "failure" => Meaning::Failure,
+        "level 1" => Meaning::Level(1.0),
+        "level -1" => Meaning::Level(-1.0),
         "aside" => Meaning::Aside,
         "turn" => Meaning::Turn,
         "versus" => Meaning::Versus,
         "plan" => Meaning::Plan,
+        "link" => Meaning::Link,
+        "article" => Meaning::Article,
+        "foreign" => Meaning::Foreign,
         "thousand" => Meaning::Factor(1e3),
         "million" => Meaning::Factor(1e6),
         "billion" => Meaning::Factor(1e9),
@@ -167,6 +227,10 @@ fn meaning_of_section(section: &str) -> Option<Meaning> {
         "month" => Meaning::Month,
         _ => return None,
     })
+}
+
+const fn ends(alone: f32, also_good: bool) -> Meaning {
+    Meaning::Ends { alone, also_good }
 }
 
 #[cfg(test)]
@@ -189,14 +253,22 @@ mod tests {
     #[test]
     fn the_longest_entry_wins() {
         let vocabulary = Vocabulary::get();
-        assert_eq!(vocabulary.word("increasingly"), Some(Meaning::Move(1.0)));
-        assert_eq!(vocabulary.word("fell"), Some(Meaning::Move(-1.0)));
-        assert_eq!(vocabulary.word("Fell"), None);
+        assert_eq!(vocabulary.meaning("increasingly"), Some(Meaning::Move(1.0)));
+        assert_eq!(vocabulary.meaning("fell"), Some(Meaning::Move(-1.0)));
+        assert_eq!(vocabulary.meaning("Fell"), None);
+        assert_eq!(vocabulary.meaning("by"), Some(Meaning::Link));
+        assert_eq!(vocabulary.meaning("ü"), None);
         assert_eq!(
-            vocabulary.phrase(&["share", "capital", "rose"]),
-            Some((Meaning::Thing(0.0), 2))
+            vocabulary.meaning("share_capital"),
+            Some(Meaning::Thing(0.0))
         );
-        assert_eq!(vocabulary.phrase(&["share", "rose"]), None);
-        assert_eq!(vocabulary.phrase(&[]), None);
+        assert_eq!(
+            vocabulary.meaning("material_weaknesses"),
+            Some(Meaning::Trouble(-2.0))
+        );
+        // A stem of the first word alone says nothing of a phrase.
+        assert_eq!(vocabulary.meaning("profits_rose"), None);
+        assert_eq!(vocabulary.longest_phrase("share"), 2);
+        assert_eq!(vocabulary.longest_phrase("profits"), 1);
     }
 }

@@ -93,6 +93,104 @@ fn no_news_is_neutral() {
     );
 }
 
+/// A score within this of 0 says nothing.
+const NEUTRAL: f32 = 0.05;
+
+/// The headlines of `headlines.txt` with their signs.
+fn headlines() -> impl Iterator<Item = (f32, &'static str)> {
+    let lines = include_str!("headlines.txt").lines();
+    lines.filter_map(|line| {
+        let (sign, headline) = line.split_once(' ')?;
+        let sign = match sign {
+            "+" => 1.0,
+            "-" => -1.0,
+            "0" => 0.0,
+            _ => return None,
+        };
+        Some((sign, headline))
+    })
+}
+
+#[test]
+fn headlines_have_the_sign_that_a_trader_reads() {
+    let lexicon = Lexicon::default();
+    let wrong: Vec<String> = headlines()
+        .filter_map(|(sign, headline)| {
+            let score = lexicon.score(headline).unwrap().score();
+            let right = match sign {
+                0.0 => score.abs() < NEUTRAL,
+                sign => score * sign > NEUTRAL,
+            };
+            let told: Vec<_> = lexicon
+                .evidence(headline)
+                .into_iter()
+                .filter(|(_, strength)| *strength > 0.0)
+                .collect();
+            (!right).then(|| format!("{headline}: {score:.3} instead of {sign}, {told:?}"))
+        })
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        headlines().count(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_text_without_evidence_scores_nothing() {
+    let lexicon = Lexicon::default();
+    for text in [
+        "",
+        "Acme to report results on Thursday",
+        "公司利润下降",
+        "Acme senkt Gewinnprognose",
+        "🚀🚀🚀",
+        "https://example.com/acme",
+        "12 %",
+        "Acme expects figures of 5 in 2027",
+    ] {
+        assert_eq!(lexicon.score(text).unwrap().score(), 0.0, "{text}");
+    }
+}
+
+/// Pairs that say the same, of the collection of faults: what differs is how the text arrived.
+#[test]
+fn the_form_in_which_a_headline_arrives_does_not_change_its_score() {
+    let lexicon = Lexicon::default();
+    for (plain, arrived) in [
+        (
+            "Acme isn't profitable this year",
+            "Acme isn’t profitable this year",
+        ),
+        ("Acme profit surges", "Acme\u{a0}profit\u{a0}surges"),
+        ("Acme profit surges", "Acme pro\u{ad}fit sur\u{200b}ges"),
+        ("Acme profit surges", "\u{202b}Acme profit surges\u{202c}"),
+        ("Acme profit surges", "Acme pro\u{fb01}t surges"),
+        ("Acme profit surges", "Ａｃｍｅ ｐｒｏｆｉｔ ｓｕｒｇｅｓ"),
+        ("Acme profit surges", "𝐀𝐜𝐦𝐞 𝐩𝐫𝐨𝐟𝐢𝐭 𝐬𝐮𝐫𝐠𝐞𝐬"),
+        ("Acme profit surges", "Acme profit surges 💓💓💓"),
+        ("Acme profit surges", "ACME PROFIT SURGES"),
+        (
+            "Acme beats third-quarter estimates",
+            "Acme beats third‑quarter estimates",
+        ),
+        (
+            "Acme beats estimates",
+            "Acme beats estimates (NASDAQ: LOSE)",
+        ),
+        ("Acme calls results strong", "Acme calls results “strong”"),
+        ("Acme is strong", "Acme is ‘strong’"),
+        ("Acme profit falls", "Acme profit falls - Motley Fool"),
+        ("Acme profit falls", "Acme profit falls | Benzinga"),
+        ("Acme profit falls", "Reuters: Acme profit falls"),
+    ] {
+        let score = |text| lexicon.score(text).unwrap().score();
+        assert_eq!(score(arrived), score(plain), "{arrived}");
+    }
+}
+
 /// Weighted and macro F1 of each half; the vocabulary and the rules were made with the first in sight.
 fn scores(texts: &[Labelled], class: impl Fn(&str) -> usize) -> [[f64; 2]; 2] {
     [Half::Tuned, Half::Checked].map(|wanted| {
@@ -151,27 +249,29 @@ fn fiqa_is_read_right_as_often_as_the_readme_says() {
     };
     let texts = labelled::fiqa(&path);
     let [tuned, checked] = reported("FiQA", &texts);
-    // How often the score's sign is that of the text, where it has one.
     let signs = right_signs(&texts);
-    eprintln!("FiQA: sign right in {signs:.4?}");
-    assert!(
-        tuned > 0.57 && checked > 0.57,
-        "{tuned:.4} and {checked:.4}"
-    );
-    assert!(signs.iter().all(|share| *share > 0.8), "{signs:?}");
+    eprintln!("FiQA: share with a score, and of these share with the right sign: {signs:.4?}");
+    assert!(tuned > 0.6 && checked > 0.6, "{tuned:.4} and {checked:.4}");
+    let enough = |[scored, right]: &[f64; 2]| *scored > 0.8 && *right > 0.83;
+    assert!(signs.iter().all(enough), "{signs:?}");
 }
 
-fn right_signs(texts: &[Labelled]) -> [f64; 2] {
+/// How many of the texts with a sign have a score, and how often it is of that sign.
+fn right_signs(texts: &[Labelled]) -> [[f64; 2]; 2] {
     [Half::Tuned, Half::Checked].map(|wanted| {
-        let signed: Vec<bool> = texts
+        let scores: Vec<(f32, usize)> = texts
             .iter()
             .filter(|labelled| labelled.class != 1 && half(&labelled.text) == wanted)
             .map(|labelled| {
                 let score = Lexicon::default().score(&labelled.text).unwrap().score();
-                (score > 0.0) == (labelled.class == 2)
+                (score, labelled.class)
             })
             .collect();
-        signed.iter().filter(|right| **right).count() as f64 / signed.len() as f64
+        let scored = scores.iter().filter(|(score, _)| *score != 0.0).count() as f64;
+        let right =
+            |(score, class): &&(f32, usize)| *score != 0.0 && (*score > 0.0) == (*class == 2);
+        let right = scores.iter().filter(right).count() as f64;
+        [scored / scores.len() as f64, right / scored]
     })
 }
 

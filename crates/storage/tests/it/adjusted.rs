@@ -29,7 +29,7 @@ async fn action(pool: &PgPool, kind: &str, effective_at: &str, ratio: f64) {
     .unwrap();
 }
 
-async fn adjusted(pool: &PgPool) -> Vec<(f64, u64)> {
+async fn adjusted(pool: &PgPool) -> Vec<(f64, f64)> {
     bars_between(
         pool,
         &ticker("AAPL"),
@@ -63,20 +63,20 @@ async fn a_bar_gets_the_splits_after_both_itself_and_its_fetch(pool: PgPool) {
     )
     .await
     .unwrap();
-    let raw = [(124.5, 4_400), (500.0, 1_000), (127.0, 8_000)];
+    let raw = [(124.5, 4_400.0), (500.0, 1_000.0), (127.0, 8_000.0)];
     assert_eq!(adjusted(&pool).await, raw);
 
     action(&pool, "split", EFFECTIVE, 4.0).await;
     assert_eq!(
         adjusted(&pool).await,
-        [(124.5, 4_400), (125.0, 4_000), (127.0, 8_000)]
+        [(124.5, 4_400.0), (125.0, 4_000.0), (127.0, 8_000.0)]
     );
 
     // A reverse split later reaches all three.
     action(&pool, "split", "2021-06-01T13:30:00Z", 0.125).await;
     assert_eq!(
         adjusted(&pool).await,
-        [(996.0, 550), (1_000.0, 500), (1_016.0, 1_000)]
+        [(996.0, 550.0), (1_000.0, 500.0), (1_016.0, 1_000.0)]
     );
 
     // Raw prices have not moved, and without the actions all is as before.
@@ -96,10 +96,10 @@ async fn a_spin_off_changes_prices_and_not_share_counts(pool: PgPool) {
     .await
     .unwrap();
     action(&pool, "spin_off", EFFECTIVE, 1.25).await;
-    assert_eq!(adjusted(&pool).await, [(400.0, 1_000)]);
+    assert_eq!(adjusted(&pool).await, [(400.0, 1_000.0)]);
     // On the same day as a split.
     action(&pool, "split", EFFECTIVE, 4.0).await;
-    assert_eq!(adjusted(&pool).await, [(100.0, 4_000)]);
+    assert_eq!(adjusted(&pool).await, [(100.0, 4_000.0)]);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -111,5 +111,5 @@ async fn what_is_announced_for_the_future_has_not_happened(pool: PgPool) {
     .await
     .unwrap();
     action(&pool, "split", "2999-01-02T14:30:00Z", 4.0).await;
-    assert_eq!(adjusted(&pool).await, [(500.0, 1_000)]);
+    assert_eq!(adjusted(&pool).await, [(500.0, 1_000.0)]);
 }

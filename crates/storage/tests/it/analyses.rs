@@ -1,4 +1,7 @@
-use domain::{Action, ModelId, ModelKind, Prediction, Probabilities, Recommendation};
+use domain::{
+    Action, BaseRates, Block, Class, Decision, Direction, ModelDecision, ModelDecisions, ModelId,
+    ModelKind, Prediction, Probabilities, Recommendation, Standing,
+};
 use storage::{
     PgPool, StorageError, StoredCounts, latest_analyses, predictions_page, store_analyses,
     upsert_bars,
@@ -28,9 +31,10 @@ fn analysis(
         ticker: ticker(symbol),
         bar_start: time(start),
         action: Action::Buy,
-        confidence: up,
         reason: "both expect a rise".to_owned(),
         abstained: false,
+        decision: None,
+        standing: None,
     };
     (predictions, recommendation)
 }
@@ -125,4 +129,74 @@ async fn a_recommendation_without_both_predictions_is_refused_whole(pool: PgPool
         .await
         .unwrap();
     assert_eq!(stored, 0);
+}
+
+/// A decision of a model that leans to a rise and of one without calibration.
+fn decision(blocked_by: Option<Block>) -> Decision {
+    let model = ModelDecision {
+        coverage: Some(0.75),
+        possible: Some(vec![Class::Neutral, Class::Up]),
+        base_rate: Some(BaseRates {
+            down: 0.25,
+            neutral: 0.5,
+            up: 0.25,
+        }),
+        lean: Some(Direction::Up),
+        expected_bps: Some(12.375),
+    };
+    let without = ModelDecision {
+        coverage: None,
+        possible: None,
+        base_rate: None,
+        lean: blocked_by.is_none().then_some(Direction::Up),
+        expected_bps: None,
+    };
+    Decision {
+        horizon_minutes: 30,
+        expires_at: time("2018-03-26T14:01:02.123456Z"),
+        models: ModelDecisions {
+            lstm: model,
+            transformer: without,
+        },
+        expected_bps: Some(8.5),
+        expected_bps_lower: Some(6.25),
+        cost_bps: 4.0,
+        blocked_by,
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn decisions_and_standings_come_back_as_they_were(pool: PgPool) {
+    let standing = Standing::of(Direction::Up, &[], 4.0);
+    let starts = ["2018-03-26T13:30:00Z", "2018-03-26T13:31:00Z"];
+    let mut stored = Vec::new();
+    for (start, blocked_by) in starts.into_iter().zip([None, Some(Block::Uncalibrated)]) {
+        let (predictions, _) = analysis("AAPL", start, "1", 0.5);
+        let recommendation = Recommendation::new(
+            ticker("AAPL"),
+            time(start),
+            decision(blocked_by),
+            Some(standing.clone()),
+        );
+        store_analyses(
+            &pool,
+            time(AS_OF),
+            &predictions,
+            std::slice::from_ref(&recommendation),
+        )
+        .await
+        .unwrap();
+        stored.push(recommendation);
+    }
+    assert_eq!(stored[0].standing, Some(standing));
+    assert_eq!(stored[1].standing, None, "a hold has none");
+    let page = predictions_page(&pool, &ticker("AAPL"), None, 9)
+        .await
+        .unwrap();
+    let read: Vec<Recommendation> = page
+        .into_iter()
+        .map(|row| row.recommendation)
+        .rev()
+        .collect();
+    assert_eq!(read, stored);
 }

@@ -3,9 +3,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use domain::{Bar, CorporateAction, ShareChange};
 use storage::{
-    ActionCounts, ActionKind, Channel, Listener, Notice, PgPool, VendorBar, bars_between,
-    corporate_actions, remove_corporate_action, restore_corporate_action, upsert_bars,
-    upsert_corporate_actions,
+    ActionCounts, ActionKind, Channel, Listener, Notice, PgPool, VendorBar, bars_between, begin,
+    commit, corporate_actions, correct_share_basis, remove_corporate_action,
+    restore_corporate_action, stored_bars, upsert_bars, upsert_corporate_actions,
 };
 use tokio::time::timeout;
 
@@ -170,7 +170,15 @@ async fn bars_fetched_before_and_after_a_split_are_both_right(pool: PgPool) {
     .unwrap();
     let raw = [498.0, 125.0, 127.0];
     assert_eq!(closes(&pool).await, raw);
-    store(&pool, &[split()], "2020-08-31T12:00:00Z").await;
+    // Told an hour and a half before the open it waits, and it counts when it is told again after it.
+    assert_eq!(
+        store(&pool, &[split()], "2020-08-31T12:00:00Z").await,
+        counts(1, 0, 0)
+    );
+    assert_eq!(closes(&pool).await, raw);
+    let announced = corporate_actions(&pool, &ticker("AAPL")).await.unwrap();
+    assert!(!announced[0].in_effect);
+    assert_eq!(store(&pool, &[split()], SPLIT).await, counts(0, 0, 1));
     assert_eq!(closes(&pool).await, [124.5, 125.0, 127.0]);
 
     // Taken back: exactly as before, and it stays so when the vendor reports it again.
@@ -200,6 +208,46 @@ async fn bars_fetched_before_and_after_a_split_are_both_right(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_bar_that_was_not_adjusted_after_all_can_be_put_right_with_what_was_sent(pool: PgPool) {
+    let mut listener = Listener::connect(&pool, &[Channel::CorporateAction])
+        .await
+        .unwrap();
+    let old = bar("2020-08-28T19:59:00Z", 500.0, FETCHED);
+    upsert_bars(&pool, std::slice::from_ref(&old))
+        .await
+        .unwrap();
+    store(&pool, &[split()], FETCHED).await;
+    assert_eq!(
+        closes(&pool).await,
+        [500.0],
+        "as if the vendor had adjusted it"
+    );
+    let mut transaction = begin(&pool).await.unwrap();
+    let until = time(SPLIT) - TimeDelta::microseconds(1);
+    correct_share_basis(&mut transaction, &ticker("AAPL"), &[(old.bar.start, until)])
+        .await
+        .unwrap();
+    commit(transaction).await.unwrap();
+    assert_eq!(closes(&pool).await, [125.0]);
+    let stored = stored_bars(
+        &pool,
+        &ticker("AAPL"),
+        old.bar.start,
+        old.bar.start + TimeDelta::minutes(1),
+    )
+    .await
+    .unwrap();
+    assert_eq!((stored[0].bar, stored[0].fetched_at), (old.bar, until));
+    let heard = Notice::CorporateActions {
+        tickers: Some(vec![ticker("AAPL")]),
+    };
+    for _ in ["the action", "the correction"] {
+        let notice = timeout(Duration::from_secs(10), listener.next()).await;
+        assert_eq!(notice.unwrap(), heard);
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn dividends_are_taken_out_of_earlier_prices_only(pool: PgPool) {
     upsert_bars(
         &pool,
@@ -221,7 +269,7 @@ async fn dividends_are_taken_out_of_earlier_prices_only(pool: PgPool) {
     store(
         &pool,
         &[dividend("2020-08-07T13:30:00Z", 0.82)],
-        "2020-08-07T12:00:00Z",
+        "2020-08-07T13:31:00Z",
     )
     .await;
     let first = 1.0 - 0.82 / 456.0;
@@ -232,7 +280,7 @@ async fn dividends_are_taken_out_of_earlier_prices_only(pool: PgPool) {
     store(
         &pool,
         &[split(), dividend("2020-11-06T14:30:00Z", 0.205)],
-        "2020-11-06T12:00:00Z",
+        "2020-11-06T14:31:00Z",
     )
     .await;
     let second = 1.0 - 0.205 / 127.0;
@@ -255,7 +303,7 @@ async fn dividends_are_taken_out_of_earlier_prices_only(pool: PgPool) {
             dividend("2020-09-04T13:30:00Z", 200.0),
             dividend("2019-09-04T13:30:00Z", 0.2),
         ],
-        "2020-11-06T12:00:00Z",
+        "2020-11-06T14:31:00Z",
     )
     .await;
     assert_eq!(total_return(&pool).await, before);
@@ -288,7 +336,7 @@ async fn what_is_announced_for_the_future_changes_nothing(pool: PgPool) {
     assert_eq!(closes(&pool).await, [500.0]);
     assert_eq!(total_return(&pool).await, [500.0]);
     // Its day has come.
-    sqlx::query("update corporate_actions set effective_at = now()")
+    sqlx::query("update corporate_actions set effective_at = now(), in_effect = true")
         .execute(&pool)
         .await
         .unwrap();

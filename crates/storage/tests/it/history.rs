@@ -72,7 +72,7 @@ async fn longer_bars_hold_their_minutes(pool: PgPool) {
     assert_eq!(hours.bars.len(), 7 + 2);
     assert_eq!(hours.bars[6].start, time("2018-03-09T20:30:00Z"));
     assert_eq!(
-        hours.bars[6].volume, 3_000,
+        hours.bars[6].volume, 3_000.0,
         "the last hour of a session has thirty minutes"
     );
     assert_eq!(hours.bars[7].start, time("2018-03-12T13:30:00Z"));
@@ -98,14 +98,14 @@ async fn longer_bars_hold_their_minutes(pool: PgPool) {
 }
 
 /// Open, high, low, close and volume.
-pub(crate) fn shape(bar: &Bar) -> (f64, f64, f64, f64, u64) {
+pub(crate) fn shape(bar: &Bar) -> (f64, f64, f64, f64, f64) {
     let [open, high, low, close] =
         [bar.open, bar.high, bar.low, bar.close].map(|price| price.get());
     (open, high, low, close, bar.volume)
 }
 
 /// What longer bars have to look like: the plainest way to make them of ascending minutes.
-pub(crate) fn put_together(minutes: &[Bar], interval: Interval) -> Vec<(f64, f64, f64, f64, u64)> {
+pub(crate) fn put_together(minutes: &[Bar], interval: Interval) -> Vec<(f64, f64, f64, f64, f64)> {
     let bucket = |bar: &Bar| match interval {
         Interval::OneMinute => bar.start.timestamp() / 60,
         Interval::FiveMinutes => bar.start.timestamp() / 300,

@@ -21,6 +21,7 @@ mod outcomes;
 mod pipeline;
 mod quality;
 mod revisions;
+mod silence;
 mod timescale;
 mod validation;
 

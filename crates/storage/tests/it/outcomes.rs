@@ -1,8 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Action, Class, ModelId, ModelKind, Prediction, Probabilities, Recommendation};
+use domain::{
+    Action, Class, Direction, ModelId, ModelKind, Prediction, Probabilities, Recommendation,
+};
 use storage::{
-    Outcome, PgPool, models_of_predictions, resolved_predictions, resolved_recommendations,
-    store_analyses, store_outcomes, track_record, unresolved_predictions,
+    Channel, Listener, Notice, Outcome, PgPool, models_of_predictions, resolved_predictions,
+    resolved_signals, store_analyses, store_outcomes, track_record, unresolved_predictions,
 };
 
 use crate::{ticker, time};
@@ -22,9 +24,10 @@ async fn say(pool: &PgPool, start: DateTime<Utc>, lstm: [f32; 3], advice: Action
         ticker: ticker("AAPL"),
         bar_start: start,
         action: advice,
-        confidence: 0.5,
         reason: "both say so".to_owned(),
         abstained: false,
+        decision: None,
+        standing: None,
     };
     store_analyses(
         pool,
@@ -170,15 +173,69 @@ async fn the_track_record_counts_what_was_said_in_time(pool: PgPool) {
     assert_eq!(resolved.len(), 3);
     assert_eq!(resolved[1].outcome, outcomes[1]);
     assert_eq!(resolved[1].as_of, minute(2));
-    let followed: Vec<_> = resolved_recommendations(&pool, SETTINGS, from, to)
+    let signals = async |models| {
+        resolved_signals(&pool, models, SETTINGS, from, to)
+            .await
+            .unwrap()
+    };
+    let followed: Vec<_> = signals(None)
         .await
-        .unwrap()
         .into_iter()
-        .map(|row| (row.recommendation.action, row.outcome.gross_return))
+        .map(|signal| (signal.direction, signal.label, signal.gross_return))
         .collect();
-    assert_eq!(followed, [(Action::Buy, 0.002), (Action::Sell, 0.001)]);
+    assert_eq!(
+        followed,
+        [
+            (Direction::Up, Class::Up, 0.002),
+            (Direction::Down, Class::Up, 0.001)
+        ]
+    );
+
+    // Of a pair of models count those whose decision is known.
+    let pair = ["lstm-1", "t-1"].map(|model| ModelId::parse(model).unwrap());
+    let [lstm, transformer] = &pair;
+    assert_eq!(signals(Some([lstm, transformer])).await, []);
+    sqlx::query("update recommendation set decision = '{}' where action = 'sell'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let own = signals(Some([lstm, transformer])).await;
+    assert_eq!(
+        (own.len(), own[0].bar_start, own[0].first_touch),
+        (1, minute(1), minute(11))
+    );
+    assert_eq!(signals(Some([lstm, lstm])).await, []);
 
     let models = models_of_predictions(&pool).await.unwrap();
     let names: Vec<&str> = models.iter().map(ModelId::as_str).collect();
     assert_eq!(names, ["lstm-1", "t-1"]);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn who_listens_is_told_of_new_outcomes(pool: PgPool) {
+    let start = time("2018-03-26T14:00:00Z");
+    say(&pool, start, [0.25, 0.25, 0.5], Action::Hold, 0).await;
+    let mut listener = Listener::connect(&pool, &[Channel::OutcomesStored])
+        .await
+        .unwrap();
+    let told = outcome(start, Class::Up, 0.001);
+    let later = time("2018-03-26T15:00:00Z");
+    let store = async || {
+        store_outcomes(&pool, std::slice::from_ref(&told), SETTINGS, later)
+            .await
+            .unwrap()
+    };
+    assert_eq!(store().await, 1);
+    assert_eq!(listener.next().await, Notice::OutcomesStored);
+    // Nothing new: nobody is told. The next notice is that of the bar after.
+    assert_eq!(store().await, 0);
+    let next = start + TimeDelta::minutes(1);
+    say(&pool, next, [0.25, 0.25, 0.5], Action::Hold, 0).await;
+    let other = outcome(next, Class::Up, 0.001);
+    store_outcomes(&pool, &[other], SETTINGS, later)
+        .await
+        .unwrap();
+    assert_eq!(listener.next().await, Notice::OutcomesStored);
+    let more = tokio::time::timeout(std::time::Duration::from_millis(200), listener.next()).await;
+    assert!(more.is_err(), "{more:?}");
 }

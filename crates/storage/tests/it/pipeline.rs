@@ -1,6 +1,6 @@
 use storage::{
     NightLock, PgPool, PipelineRun, PipelineState, Worker, begin_run, finish_run, finish_step,
-    newest_run, recent_runs, record_step_ticker, reopen_run, start_step,
+    newest_run, recent_runs, record_step_ticker, reopen_run, start_step, step_tickers,
 };
 
 use crate::{date, ticker, time};
@@ -229,4 +229,58 @@ async fn a_ticker_of_an_unknown_run_is_refused(pool: PgPool) {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("pipeline_run_id"), "{error}");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_ticker_that_failed_stays_out_of_the_later_steps(pool: PgPool) {
+    use PipelineState::{Failed, Success};
+
+    let lock = NightLock::take(&pool).await.unwrap().unwrap();
+    let at = time("2018-03-27T05:30:00Z");
+    let steps = ["corporate-actions", "gaps", "train"];
+    let run = begin_run(&pool, &lock, date("2018-03-26"), &steps, &worker(), at)
+        .await
+        .unwrap();
+    let all = ["AAPL", "MSFT", "NVDA"].map(ticker);
+    let works_on = async |step: &str| {
+        let sound = step_tickers(&pool, run.run_id, step, &all, at)
+            .await
+            .unwrap();
+        let names: Vec<String> = sound.iter().map(ToString::to_string).collect();
+        names.join(" ")
+    };
+    assert_eq!(works_on("corporate-actions").await, "AAPL MSFT NVDA");
+    let fails = async |symbol: &str, step: &str, state| {
+        record_step_ticker(&pool, run.run_id, step, &ticker(symbol), state, "404", at)
+            .await
+            .unwrap();
+    };
+    fails("NVDA", "corporate-actions", Failed).await;
+    assert_eq!(works_on("gaps").await, "AAPL MSFT");
+    fails("AAPL", "gaps", Failed).await;
+    assert_eq!(works_on("train").await, "MSFT");
+    let stored = newest_run(&pool, date("2018-03-26"))
+        .await
+        .unwrap()
+        .unwrap();
+    let told = |step: &str| -> Vec<String> {
+        let failed = stored.step(step).unwrap().failed_tickers();
+        failed
+            .map(|row| format!("{} {}", row.ticker, row.message))
+            .collect()
+    };
+    assert_eq!(
+        told("gaps"),
+        ["AAPL 404", "NVDA it failed in corporate-actions: 404"]
+    );
+    assert_eq!(
+        told("train"),
+        [
+            "AAPL it failed in gaps: 404",
+            "NVDA it failed in corporate-actions: 404"
+        ]
+    );
+    // Tried once more, it is well.
+    fails("NVDA", "corporate-actions", Success).await;
+    assert_eq!(works_on("gaps").await, "AAPL MSFT NVDA");
 }

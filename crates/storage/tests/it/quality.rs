@@ -142,13 +142,18 @@ async fn sessions_are_counted_by_new_york_days_in_shares_of_today(pool: PgPool) 
     .execute(&pool)
     .await
     .unwrap();
-    let count = |symbol, session, bars, zero_volume_bars, volume| SessionVolume {
-        ticker: ticker(symbol),
-        session: date(session),
-        bars,
-        zero_volume_bars,
-        volume,
-    };
+    let count =
+        |symbol, session, bars, zero_volume_bars, volume, close, largest_step| SessionVolume {
+            ticker: ticker(symbol),
+            session: date(session),
+            bars,
+            zero_volume_bars,
+            volume,
+            close,
+            largest_step,
+        };
+    // From the adjusted close of Friday to Monday's first low.
+    let step = 1.0 - 99.0 / 122.25;
     let volumes = session_volumes(
         &pool,
         &[ticker("MSFT"), ticker("AAPL")],
@@ -160,9 +165,9 @@ async fn sessions_are_counted_by_new_york_days_in_shares_of_today(pool: PgPool) 
     assert_eq!(
         volumes,
         [
-            count("AAPL", "2018-03-23", 390, 0, 390 * 100 * 4),
-            count("AAPL", "2018-03-26", 10, 0, 10 * 100),
-            count("MSFT", "2018-03-26", 4, 1, 3 * 100),
+            count("AAPL", "2018-03-23", 390, 0, 156_000.0, 122.25, None),
+            count("AAPL", "2018-03-26", 10, 0, 1_000.0, 109.0, Some(step)),
+            count("MSFT", "2018-03-26", 4, 1, 300.0, 9.0, None),
         ]
     );
 }

@@ -301,7 +301,7 @@ async fn answers_are_those_of_plain_postgresql_whatever_happens_to_the_bars(plai
                     row.bar.high.get() / 4.0,
                     row.bar.low.get() / 4.0,
                     row.bar.close.get() / 4.0,
-                    row.bar.volume as f64 * 4.0,
+                    row.bar.volume * 4.0,
                 )
                 .unwrap(),
                 fetched_at: time("2018-03-30T01:00:00Z"),
@@ -385,7 +385,7 @@ async fn longer_bars_hold_their_minutes_while_these_change() {
                 .filter(|row| row.bar.start.timestamp() / 60 % 17 == round % 17)
                 .map(|mut row| {
                     row.bar.close = row.bar.high;
-                    row.bar.volume += round.unsigned_abs();
+                    row.bar.volume += round as f64;
                     row.fetched_at += TimeDelta::hours(round);
                     row
                 })
@@ -562,5 +562,75 @@ async fn retention_drops_old_chunks_and_what_was_made_of_them() {
     assert_eq!(days().await, kept);
     apply_retention(pool, &settings, now).await.unwrap();
     assert_eq!(days().await, kept);
+    timescale.drop().await;
+}
+
+/// A database that was set up while volumes were whole numbers: compressed chunks and continuous aggregates are no
+/// obstacle, and nothing is lost.
+#[tokio::test]
+async fn compressed_tables_migrate_to_fractional_volumes() {
+    let Some(timescale) = Timescale::empty("fractions").await else {
+        return;
+    };
+    let pool = &timescale.pool;
+    for migration in storage::MIGRATOR.iter().take(10) {
+        sqlx::raw_sql(migration.sql.clone())
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+    // What that version set up.
+    let set_up = include_str!("../../src/timescale.sql")
+        .replace("volume double precision", "volume bigint")
+        .replace("sum(volume)", "sum(volume)::bigint")
+        .replace("sum(price_data.volume)", "sum(price_data.volume)::bigint");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(set_up))
+        .execute(pool)
+        .await
+        .unwrap();
+    timescale
+        .run(
+            "insert into price_data (ticker, bar_start, open, high, low, close, volume, source, fetched_at) \
+             select 'T' || number, start, 10, 12, 9, 11, 9007199254740 + number, 'test', start + interval '1 minute' \
+             from generate_series(1, 3) as number, \
+             generate_series('2018-01-02T14:30:00Z'::timestamptz, '2018-03-02T20:59:00Z', interval '7 minutes') as start",
+        )
+        .await;
+    timescale.refresh().await;
+    timescale.compress().await;
+    let state = timescale_state(pool).await.unwrap();
+    let rows = timescale.count("select count(*) from price_data").await;
+    let sum = "select sum(volume)::bigint from price_data";
+    let before = timescale.count(sum).await;
+
+    for migration in storage::MIGRATOR.iter().skip(10) {
+        sqlx::raw_sql(migration.sql.clone())
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+    sqlx::raw_sql(include_str!("../../src/timescale.sql"))
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_eq!(timescale_state(pool).await.unwrap(), state);
+    assert_eq!(
+        timescale.count("select count(*) from price_data").await,
+        rows
+    );
+    assert_eq!(timescale.count(sum).await, before);
+    let mut bars = minutes("T1", "2018-03-05T14:30:00Z", 2);
+    bars[0].bar.volume = 0.25;
+    upsert_bars(pool, &bars).await.unwrap();
+    for refreshed in [false, true] {
+        if refreshed {
+            timescale.refresh().await;
+            timescale.compress().await;
+        }
+        let page = history_page(pool, &ticker("T1"), &all(Interval::OneDay))
+            .await
+            .unwrap();
+        assert_eq!(page.bars.last().unwrap().volume, 100.25);
+    }
     timescale.drop().await;
 }

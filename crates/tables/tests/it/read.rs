@@ -1,6 +1,7 @@
 use std::fs;
 
-use tables::{Column, TableError, Values, read_bars, write_table};
+use bar_files::{ReadOptions, parse_zone};
+use tables::{Column, TableError, Values, bar_columns, read_bars, read_bars_with, write_table};
 
 use crate::time;
 
@@ -83,15 +84,164 @@ fn parquet_faults_are_named() {
         ),
         (1, "open is empty", 2)
     );
-
     write_table(
         &path,
-        columns(Values::Text(vec!["1".into(), "many".into()])),
+        columns(Values::Time(vec![time("2018-03-26T13:30:00Z"); 2])),
     )
     .unwrap();
     let error = read_bars(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("line 2: volume is \"many\", expected a number"),
+        error.contains("column volume holds Timestamp") && error.ends_with("expected numbers"),
         "{error}"
     );
+
+    write_table(
+        &path,
+        columns(Values::Text(vec!["many".into(), "2".into()])),
+    )
+    .unwrap();
+    let error = read_bars(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("2 of 2 rows cannot be read")
+            && error.contains("volume is \"many\", not a number"),
+        "{error}"
+    );
+}
+
+/// Fractions of shares come out as they went in, whole numbers without a fraction.
+#[test]
+fn fractional_volumes_survive_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("coin.csv");
+    let text = "ticker,ts,open,high,low,close,volume\n\
+        BTC-USD,2018-03-26T13:30:00Z,9000.5,9001.0,9000.0,9000.5,0.00012\n\
+        BTC-USD,2018-03-26T13:31:00Z,9000.5,9001.0,9000.0,9000.5,12.5\n";
+    fs::write(&source, text).unwrap();
+    let bars = read_bars(&source).unwrap().bars;
+    let volumes: Vec<f64> = bars.values().flatten().map(|bar| bar.volume).collect();
+    assert_eq!(volumes, [0.000_12, 12.5]);
+    for name in ["out.csv", "out.csv.gz", "out.parquet"] {
+        let path = folder.path().join(name);
+        let rows = bars
+            .iter()
+            .flat_map(|(ticker, bars)| bars.iter().map(move |bar| (ticker, bar)));
+        write_table(&path, bar_columns(rows)).unwrap();
+        assert_eq!(read_bars(&path).unwrap().bars, bars, "{name}");
+    }
+    let written = fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert_eq!(written, text);
+}
+
+/// The files of `faults/inputs` that hold the bars of `base_2_sessions.csv` in Parquet of some kind.
+#[test]
+fn parquet_of_every_kind_holds_the_same_bars() {
+    let Some(folder) = test_support::shared("faults/inputs") else {
+        return;
+    };
+    let read = |name: &str, zone: Option<&str>| {
+        let options = ReadOptions {
+            zone: zone.map(|zone| parse_zone(zone).unwrap()),
+            ..ReadOptions::default()
+        };
+        read_bars_with(&folder.join(name), &options)
+    };
+    let base = read("base_2_sessions.csv", None).unwrap().bars;
+    for kind in [
+        "codec_gzip",
+        "codec_lz4",
+        "codec_none",
+        "codec_snappy",
+        "codec_zstd",
+        "codec_brotli",
+        "decimal_prices",
+        "delta",
+        "extra_nested_column",
+        "float32_prices",
+        "large_string_uint64",
+        "many_row_groups",
+        "pandas_index_ts",
+        "pandas_index_unnamed",
+        "pandas_multiindex",
+        "price_text",
+        "string_view",
+        "ticker_binary",
+        "ticker_dictionary",
+        "ts_fixed_offset_m05",
+        "ts_fixed_offset_p00",
+        "ts_int64_ns",
+        "ts_ms_utc",
+        "ts_ns_newyork",
+        "ts_ns_utc",
+        "ts_s_utc",
+        "ts_text",
+        "ts_us_useastern",
+        "ts_us_utc",
+        "unused_binary_column",
+        "unused_bool_column",
+        "unused_date_column",
+        "unused_decimal_column",
+        "unused_duration_column",
+        "unused_fixedbinary_column",
+        "unused_null_column",
+        "unused_time_column",
+        "v1_pages",
+        "v2_pages",
+    ] {
+        let name = format!("parquet_{kind}.parquet");
+        let file = read(&name, None).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert_eq!(file.bars, base, "{name}");
+        assert!(file.report.is_clean(), "{name}: {}", file.report);
+    }
+    for (kind, zone) in [
+        ("ts_naive_newyork", "America/New_York"),
+        ("ts_naive_utc", "UTC"),
+        ("int96_utc", "UTC"),
+    ] {
+        let name = format!("parquet_{kind}.parquet");
+        let error = read(&name, None).unwrap_err().to_string();
+        assert!(
+            error.contains("state no zone: give it by --zone"),
+            "{error}"
+        );
+        assert_eq!(read(&name, Some(zone)).unwrap().bars, base, "{name}");
+    }
+    // The same prices; volumes that fit the type.
+    for kind in ["int16", "int32", "uint16", "uint32", "uint8"] {
+        let name = format!("parquet_volume_{kind}.parquet");
+        let file = read(&name, None).unwrap();
+        let bars = |bars: &std::collections::BTreeMap<_, Vec<domain::Bar>>| -> Vec<_> {
+            bars.values()
+                .flatten()
+                .map(|bar| (bar.start, bar.close))
+                .collect()
+        };
+        assert_eq!(bars(&file.bars), bars(&base), "{name}");
+        assert!(
+            file.bars
+                .values()
+                .flatten()
+                .all(|bar| bar.volume.fract() == 0.0)
+        );
+    }
+    assert_eq!(
+        read("parquet_no_rows.parquet", None).unwrap().report.rows,
+        0
+    );
+    assert_eq!(
+        read("parquet_price_int.parquet", None)
+            .unwrap()
+            .report
+            .kept(),
+        780
+    );
+    let missing = read("parquet_nan_volume.parquet", None).unwrap().report;
+    assert!(missing.kept() > 700 && missing.kept() < 780, "{missing}");
+    for (kind, words) in [
+        ("ts_date32", "column ts holds Date, expected the moments"),
+        ("cut", "failed to read"),
+    ] {
+        let name = format!("parquet_{kind}.parquet");
+        let error = read(&name, None).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

@@ -1,6 +1,11 @@
 use std::{fs, io::Read};
 
 use flate2::read::GzDecoder;
+use polars_arrow::datatypes::{ArrowDataType, TimeUnit as ArrowTimeUnit};
+use polars_parquet::{
+    parquet::schema::types::{PrimitiveLogicalType, TimeUnit},
+    read::{infer_schema, read_metadata},
+};
 use tables::{Column, TableError, Values, write_table};
 
 use crate::time;
@@ -104,4 +109,37 @@ fn what_cannot_be_written_is_named() {
         "old",
         "the old table stays"
     );
+}
+
+/// Other programs read the times of Tandem's Parquet as moments, not as somebody's wall clock.
+#[test]
+fn parquet_says_that_its_times_are_utc() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table.parquet");
+    write_table(&path, table()).unwrap();
+    let mut file = fs::File::open(&path).unwrap();
+    let metadata = read_metadata(&mut file).unwrap();
+    let ts = metadata
+        .schema()
+        .columns()
+        .iter()
+        .find(|column| column.path_in_schema[0].as_str() == "ts")
+        .unwrap();
+    assert_eq!(
+        ts.descriptor.primitive_type.logical_type,
+        Some(PrimitiveLogicalType::Timestamp {
+            unit: TimeUnit::Microseconds,
+            is_adjusted_to_utc: true
+        })
+    );
+    let ArrowDataType::Timestamp(ArrowTimeUnit::Microsecond, Some(zone)) = infer_schema(&metadata)
+        .unwrap()
+        .get("ts")
+        .unwrap()
+        .dtype
+        .clone()
+    else {
+        panic!("ts is no timestamp with a zone")
+    };
+    assert_eq!(zone.as_str(), "UTC");
 }

@@ -67,6 +67,11 @@ fn a_trained_model_predicts_the_same_after_its_way_through_the_file() {
                 "{class}: {held} of {cases}"
             );
         }
+        assert_eq!(record.horizon_minutes, Some(30));
+        let rates = record.base_rates.unwrap();
+        assert!((rates.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{rates:?}");
+        let reach = record.move_reach.unwrap();
+        assert!(reach.iter().all(|it| (0.0..20.0).contains(it)), "{reach:?}");
         let [down, neutral, up] = record.moves;
         assert!(down < -2.0 && neutral.abs() < 2.0 && up > 2.0, "{record:?}");
 

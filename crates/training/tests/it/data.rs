@@ -60,7 +60,7 @@ fn the_future_does_not_change_the_scaler() {
     let mut bars = market::bars(2, WARM_UP_SESSIONS + 8);
     let end = short.ranges().early_stopping.start - TimeDelta::minutes(60);
     for bar in bars.values_mut().flatten().filter(|bar| bar.start > end) {
-        bar.volume *= 50;
+        bar.volume *= 50.0;
     }
     let changed = build(&bars, &Context::default()).unwrap();
     assert_eq!(short.scaler(), changed.scaler());
@@ -111,7 +111,7 @@ fn too_little_data_is_counted() {
 fn flat_volume_is_no_feature() {
     let mut bars = market::bars(1, WARM_UP_SESSIONS + 6);
     for bar in bars.values_mut().flatten() {
-        bar.volume = 100;
+        bar.volume = 100.0;
     }
     let error = build(&bars, &Context::default()).unwrap_err();
     let message = error.to_string();
@@ -187,7 +187,7 @@ fn prices_that_hardly_move_lack_two_classes() {
             still(bar.high),
             still(bar.low),
             still(bar.close),
-            bar.volume as f64,
+            bar.volume,
         )
         .unwrap();
     }

@@ -1,10 +1,12 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { z } from 'zod/mini'
 
-import { getJson, RequestError, usableRows } from '@/lib/request'
+import { getJson, RequestError, untilMeant, usableRows } from '@/lib/request'
 import type { FollowTicker } from '@/lib/stream'
 import { type EpochMs, type Verdict, verdictSchema } from '@/lib/wire'
 
+/** Predictions asked for first: what the lists show. The chart's arrows ask for more as far back as it is looked at. */
+const FIRST_ROWS = 60
 /** Predictions asked for at once: more than a session's minutes. */
 const PAGE_ROWS = 400
 /** Held per ticker at most: about a week of minutes. */
@@ -19,9 +21,14 @@ interface PredictionsPage {
 }
 
 /** Stored predictions of one ticker, newest first. @throws {RequestError} */
-async function fetchPredictions(ticker: string, cursor: string | null, signal: AbortSignal): Promise<PredictionsPage> {
+async function fetchPredictions(
+  ticker: string,
+  limit: number,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<PredictionsPage> {
   const path = `/stocks/${encodeURIComponent(ticker)}/predictions`
-  const page = await getJson(path, { limit: PAGE_ROWS, cursor }, pageSchema, signal)
+  const page = await getJson(path, { limit, cursor }, pageSchema, signal)
   return { verdicts: usableRows(verdictSchema, page.predictions, 'prediction'), nextCursor: page.next_cursor }
 }
 
@@ -30,6 +37,22 @@ export function mergeVerdicts(known: readonly Verdict[], news: readonly Verdict[
   const byBar = new Map(known.map((verdict) => [verdict.bar_time, verdict]))
   for (const verdict of news) byBar.set(verdict.bar_time, verdict)
   return [...byBar.values()].sort((left, right) => right.bar_time - left.bar_time).slice(0, MOST_ROWS)
+}
+
+/** How many minutes lie between, but no more than a page. */
+export function rowsBetween(from: EpochMs, to: EpochMs): number {
+  return Math.min(PAGE_ROWS, Math.max(FIRST_ROWS, Math.ceil((to - from) / 60_000) + 1))
+}
+
+/** The verdicts of the tickers looked at last, to show when one is looked at again: it is then read anew. */
+const seen = new Map<string, readonly Verdict[]>()
+const MOST_SEEN = 40
+
+function remember(ticker: string, verdicts: readonly Verdict[]): void {
+  seen.delete(ticker)
+  seen.set(ticker, verdicts.slice(0, FIRST_ROWS))
+  const [oldest] = seen.keys()
+  if (seen.size > MOST_SEEN && oldest !== undefined) seen.delete(oldest)
 }
 
 interface Predictions {
@@ -49,10 +72,19 @@ interface Held {
   message: string | null
 }
 
+/** What there is to show of a ticker before it has been asked for. */
+function heldBefore(ticker: string): Held {
+  const verdicts = seen.get(ticker)
+  return { ticker, verdicts: verdicts ?? NONE, state: verdicts ? 'ready' : 'loading', message: null }
+}
+
+const NONE: readonly Verdict[] = []
+
 /** The predictions of one ticker: history, then what the socket tells. `snapshots` counts possible gaps. */
 export function usePredictions(ticker: string | null, follow: FollowTicker, snapshots: number): Predictions {
   const [held, setHeld] = useState<Held | null>(null)
   const reachRef = useRef<((time: EpochMs) => void) | null>(null)
+  const wantedRef = useRef({ ticker, from: Infinity })
 
   useEffect(() => {
     if (ticker === null) return
@@ -61,26 +93,52 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
     let oldest = -Infinity
     let rows = 0
     let busy = true
+    if (wantedRef.current.ticker !== ticker) wantedRef.current = { ticker, from: Infinity }
+    const wanted = wantedRef.current
 
     const add = (news: readonly Verdict[], state?: Held['state'], message: string | null = null) => {
       setHeld((before) => {
-        const same = before?.ticker === ticker ? before : null
-        const verdicts = mergeVerdicts(same?.verdicts ?? [], news)
+        const same = before?.ticker === ticker ? before : heldBefore(ticker)
         return {
           ticker,
-          verdicts,
-          state: state ?? same?.state ?? 'loading',
-          message: state ? message : (same?.message ?? null),
+          verdicts: mergeVerdicts(same.verdicts, news),
+          state: state ?? same.state,
+          message: state ? message : same.message,
         }
       })
     }
+    /** The verdicts from the newest on: what is known of before may have a gap to them. */
+    const begin = ({ verdicts }: PredictionsPage) => {
+      remember(ticker, verdicts)
+      const newest = verdicts[0]?.bar_time ?? -Infinity
+      setHeld((before) => {
+        const heard = before?.ticker === ticker ? before.verdicts.filter(({ bar_time }) => bar_time > newest) : []
+        return { ticker, verdicts: mergeVerdicts(verdicts, heard), state: 'ready', message: null }
+      })
+    }
     const load = async () => {
-      const page = await fetchPredictions(ticker, cursor, abort.signal)
+      const first = cursor === null
+      if (first) await untilMeant(ticker, abort.signal)
+      const limit = first ? FIRST_ROWS : rowsBetween(wanted.from, oldest)
+      const page = await fetchPredictions(ticker, limit, cursor, abort.signal)
       cursor = page.nextCursor
       oldest = page.verdicts.at(-1)?.bar_time ?? oldest
       rows += page.verdicts.length
-      add(page.verdicts, 'ready')
+      if (first) begin(page)
+      else add(page.verdicts, 'ready')
     }
+    const loadOlder = () => {
+      if (busy || cursor === null || oldest <= wanted.from || rows >= MOST_ROWS) return
+      busy = true
+      load()
+        .catch(() => {
+          // Scrolling on asks again.
+        })
+        .finally(() => {
+          busy = false
+        })
+    }
+
     const unfollow = follow(ticker, (event) => {
       if (event.type === 'analysis') add([event.analysis])
     })
@@ -91,17 +149,11 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
       })
       .finally(() => {
         busy = false
+        if (!abort.signal.aborted) loadOlder()
       })
     reachRef.current = (time) => {
-      if (busy || cursor === null || oldest <= time || rows >= MOST_ROWS) return
-      busy = true
-      load()
-        .catch(() => {
-          // Scrolling on asks again.
-        })
-        .finally(() => {
-          busy = false
-        })
+      wanted.from = Math.min(wanted.from, time)
+      loadOlder()
     }
     return () => {
       abort.abort()
@@ -110,15 +162,13 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
     }
   }, [ticker, follow, snapshots])
 
-  const current = held !== null && held.ticker === ticker ? held : null
+  const { verdicts, state, message } = held !== null && held.ticker === ticker ? held : heldBefore(ticker ?? '')
   return {
-    verdicts: current?.verdicts ?? NONE,
-    state: current?.state ?? 'loading',
-    message: current?.message ?? null,
+    verdicts,
+    state,
+    message,
     reachBackTo: useCallback((time) => {
       reachRef.current?.(time)
     }, []),
   }
 }
-
-const NONE: readonly Verdict[] = []

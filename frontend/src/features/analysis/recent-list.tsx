@@ -1,10 +1,10 @@
 import { type ReactNode, useMemo, useState } from 'react'
 
-import { ACTION_GLYPH, ACTION_LABEL, formatConfidence, formatDay, formatTime, newYorkDay } from '@/lib/format'
-import type { Opinion, Verdict } from '@/lib/wire'
+import { formatDay, formatTime, newYorkDay } from '@/lib/format'
+import { SignalBadge } from '@/lib/signal-badge'
+import type { Verdict } from '@/lib/wire'
 
-import styles from './analysis-panel.module.css'
-import { topClass } from './classes'
+import styles from './analysis.module.css'
 import { type Run, runsOf } from './runs'
 
 /** Rows shown; the chart's arrows tell of the rest. */
@@ -18,7 +18,7 @@ interface Props {
   title: ReactNode
 }
 
-/** Recent of the ticker, newest first: all, or only those to act. */
+/** What was said of the ticker lately, newest first: all, or only what was to act upon. */
 export function RecentList({ verdicts, state, message, title }: Props) {
   const [onlyActions, setOnlyActions] = useState(false)
   const shown = useMemo(() => {
@@ -28,7 +28,7 @@ export function RecentList({ verdicts, state, message, title }: Props) {
   }, [verdicts, onlyActions])
 
   return (
-    <section className={`card ${styles.recent}`} aria-label="Recent recommendations">
+    <section className={`card ${styles.recent}`} aria-label="Recent signals">
       <div className={styles.titleRow}>
         {title}
         <label className={styles.toggle}>
@@ -56,27 +56,28 @@ export function RecentList({ verdicts, state, message, title }: Props) {
         <p className={styles.empty}>{verdicts.length > 0 ? 'No buy or sell so far.' : 'None so far.'}</p>
       )}
       {shown.length > 0 && (
-        <ol className={styles.list}>
-          {shown.map((run, index) => {
-            const newer = shown[index - 1]
-            const otherDay = newer !== undefined && newYorkDay(newer.from) !== newYorkDay(run.from)
-            return (
-              <li key={run.from}>
-                {otherDay && <div className={styles.day}>{formatDay(run.from)}</div>}
-                <RecentRow run={run} />
-              </li>
-            )
-          })}
-        </ol>
+        <div className={styles.scroll} role="region" aria-label="Recent signals, newest first" tabIndex={0}>
+          <ol>
+            {shown.map((run, index) => {
+              const newer = shown[index - 1]
+              const otherDay = newer !== undefined && newYorkDay(newer.from) !== newYorkDay(run.from)
+              return (
+                <li key={run.from}>
+                  {otherDay && <div className={styles.day}>{formatDay(run.from)}</div>}
+                  <RecentRow run={run} />
+                </li>
+              )
+            })}
+          </ol>
+        </div>
       )}
     </section>
   )
 }
 
 function RecentRow({ run: { from, to, latest } }: { run: Run }) {
-  const { action, confidence, abstained, reason } = latest.recommendation
   return (
-    <div className={styles.recentRow} title={reason}>
+    <div className={styles.recentRow}>
       <span className={styles.span}>
         <time dateTime={new Date(from).toISOString()}>{formatTime(from)}</time>
         {to > from && (
@@ -85,24 +86,10 @@ function RecentRow({ run: { from, to, latest } }: { run: Run }) {
           </>
         )}
       </span>
-      <span className="badge" data-action={action} data-abstained={abstained}>
-        <span aria-hidden="true">{ACTION_GLYPH[action]} </span>
-        {ACTION_LABEL[action]}
-        <span className="visually-hidden">{abstained ? ', abstained' : ''}</span>
+      <SignalBadge recommendation={latest.recommendation} validity="valid" />
+      <span className={styles.recentReason}>
+        {latest.recommendation.decision?.headline ?? latest.recommendation.reason}
       </span>
-      <span className={styles.recentConfidence}>{formatConfidence(confidence)}</span>
-      <span className={styles.tops} aria-hidden="true">
-        {describeTop(latest.lstm)} {describeTop(latest.transformer)}
-      </span>
-      <span className={styles.recentReason}>{reason}</span>
     </div>
   )
-}
-
-const CLASS_GLYPH = { up: '▲', neutral: '■', down: '▼' }
-
-/** `▲51`: a model's most probable class and its probability in percent. */
-function describeTop(opinion: Opinion): string {
-  const top = topClass(opinion)
-  return `${CLASS_GLYPH[top]}${Math.round(opinion[top] * 100)}`
 }

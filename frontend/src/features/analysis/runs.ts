@@ -1,4 +1,5 @@
 import { newYorkDay } from '@/lib/format'
+import { signalOf } from '@/lib/signal'
 import type { EpochMs, Verdict } from '@/lib/wire'
 
 /** The same recommendation, bar after bar, within a day. */
@@ -23,9 +24,10 @@ export function runsOf(verdicts: readonly Verdict[]): Run[] {
 }
 
 function continues(later: Verdict, earlier: Verdict): boolean {
+  const [after, before] = [signalOf(later.recommendation), signalOf(earlier.recommendation)]
   return (
-    later.recommendation.action === earlier.recommendation.action &&
-    later.recommendation.abstained === earlier.recommendation.abstained &&
+    after.kind === before.kind &&
+    after.direction === before.direction &&
     newYorkDay(later.bar_time) === newYorkDay(earlier.bar_time)
   )
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { MINUTE_MS, OPEN_TIME } from '@/lib/test-data'
 import type { Bar } from '@/lib/wire'
 
-import { Candles, indexAt } from './candles'
+import { Candles, indexAt, isJump, isRestated, tallestVolume } from './candles'
 import type { Interval } from './intervals'
 
 const at = (minute: number) => OPEN_TIME + minute * MINUTE_MS
@@ -112,4 +112,18 @@ describe('indexAt', () => {
     const { all } = candlesOf('1m', bar(0), bar(1), bar(5))
     expect([-1, 0, 1.5, 4, 9].map((minute) => indexAt(all, at(minute)))).toEqual([-1, 0, 1, 1, 2])
   })
+})
+
+describe('tallestVolume', () => {
+  it('leaves the usual bars their height beside an auction', () => {
+    const usual = Array.from({ length: 39 }, (_, minute) => bar(minute))
+    const auction = { ...bar(39), volume: 40_000 }
+    expect(tallestVolume(candlesOf('1m', ...usual, auction).all)).toBe(200)
+    expect(tallestVolume([])).toBe(Infinity)
+  })
+})
+
+it('tells a split from a revision and from a move', () => {
+  expect([isRestated(100, 100.4), isRestated(393.05, 98.26), isRestated(10, 10.5)]).toEqual([false, true, true])
+  expect([isJump(100, 104), isJump(389.18, 97.34)]).toEqual([false, true])
 })

@@ -101,3 +101,20 @@ export function indexAt(candles: readonly Candle[], time: EpochMs): number {
   }
   return low - 1
 }
+
+/** Volumes above this are drawn no taller: the closing auction's would flatten all the others. */
+export function tallestVolume(candles: readonly Candle[]): number {
+  const traded = candles.map(({ volume }) => volume).filter((volume) => volume > 0)
+  const large = traded.sort((left, right) => left - right)[Math.floor(traded.length * 0.95)]
+  return large === undefined ? Infinity : 2 * large
+}
+
+/** Whether two closes of one bar cannot be revisions of each other: a split was applied to one of them. */
+export function isRestated(before: number, after: number): boolean {
+  return Math.abs(after / before - 1) > 0.02
+}
+
+/** Whether a price lies so far from the one before that a split may have been applied in between. */
+export function isJump(before: number, after: number): boolean {
+  return Math.abs(after / before - 1) > 0.1
+}

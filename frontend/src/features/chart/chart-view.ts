@@ -5,6 +5,7 @@ import {
   CrosshairMode,
   HistogramSeries,
   type IChartApi,
+  type IPriceLine,
   type ISeriesApi,
   type ISeriesMarkersPluginApi,
   LineStyle,
@@ -16,18 +17,19 @@ import {
 import { formatDate, formatDateTime, formatDay, formatMonth, formatPrice, formatTime, formatYear } from '@/lib/format'
 import type { EpochMs } from '@/lib/wire'
 
-import type { Candle, Drawing } from './candles'
+import type { Arrow } from './arrows'
+import { type Candle, type Drawing, tallestVolume } from './candles'
 import type { Interval } from './intervals'
 import { type Palette, readPalette } from './palette'
-import type { Signal } from './signals'
 
-/** Candles in view when a ticker is opened: as many as there are, within bounds. */
-const MOST_IN_VIEW = 130
-const FEWEST_IN_VIEW = 50
+/** Candles in view when a ticker is opened: as many as there are and as the chart has room for, but not too fat ones. */
+const CANDLE_PX = 8
+const FEWEST_IN_VIEW = 20
 /** Candles left of the view below which older ones are asked for. */
 const OLDER_MARGIN = 60
 
-type ViewListener = (firstIndex: number, nearOldest: boolean) => void
+/** What is in view: its first candle, whether older ones should be got, and whether the newest one is not. */
+type ViewListener = (view: { firstIndex: number; nearOldest: boolean; past: boolean }) => void
 type PointerListener = (time: EpochMs | null) => void
 
 const toChartTime = (time: EpochMs) => (time / 1000) as UTCTimestamp
@@ -57,19 +59,31 @@ export class ChartView {
   private readonly viewListeners = new Set<ViewListener>()
   private readonly pointerListeners = new Set<PointerListener>()
   private palette: Palette
-  private signals: readonly Signal[] = []
+  private arrows: readonly Arrow[] = []
   private worded = true
+  private count = 0
+  private lastTime: EpochMs = -Infinity
+  private tallest = Infinity
+  /** The price now, whatever is in view: the chart's own tag would be that of the last candle in view. */
+  private priceLine: IPriceLine | null = null
+  private direction: 'up' | 'down' = 'up'
 
   constructor(private readonly container: HTMLElement) {
     this.palette = readPalette(container)
     this.chart = createChart(container, {
       autoSize: true,
+      // A finger that moves down scrolls the page.
+      handleScroll: { vertTouchDrag: false },
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.24 } },
       timeScale: { borderVisible: false, rightOffset: 4, minBarSpacing: 1, timeVisible: true },
       localization: { priceFormatter: formatPrice },
     })
-    this.prices = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineStyle: LineStyle.Dotted })
+    this.prices = this.chart.addSeries(CandlestickSeries, {
+      borderVisible: true,
+      lastValueVisible: false,
+      priceLineVisible: false,
+    })
     this.volumes = this.chart.addSeries(HistogramSeries, {
       priceScaleId: '',
       priceFormat: { type: 'volume' },
@@ -80,8 +94,9 @@ export class ChartView {
     this.markers = createSeriesMarkers(this.prices, [])
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (!range) return
-      for (const listener of this.viewListeners)
-        listener(Math.max(0, Math.floor(range.from)), range.from < OLDER_MARGIN)
+      const firstIndex = Math.max(0, Math.floor(range.from))
+      const past = this.count > 0 && range.to < this.count - 1
+      for (const listener of this.viewListeners) listener({ firstIndex, nearOldest: range.from < OLDER_MARGIN, past })
     })
     this.chart.subscribeCrosshairMove(({ time }) => {
       for (const listener of this.pointerListeners) listener(time === undefined ? null : fromChartTime(time))
@@ -113,16 +128,37 @@ export class ChartView {
   open(candles: readonly Candle[]): void {
     this.setCandles(candles)
     this.prices.priceScale().applyOptions({ autoScale: true })
-    const count = Math.min(MOST_IN_VIEW, Math.max(FEWEST_IN_VIEW, candles.length + 3))
+    const room = Math.max(FEWEST_IN_VIEW, Math.round(this.container.clientWidth / CANDLE_PX))
+    const count = Math.min(room, Math.max(FEWEST_IN_VIEW, candles.length + 3))
     const to = candles.length + 3
     this.chart.timeScale().setVisibleLogicalRange({ from: to - count, to })
   }
 
   /** The same candles with older ones before them: what is in view stays in view. */
   setCandles(candles: readonly Candle[]): void {
+    this.count = candles.length
+    this.lastTime = candles.at(-1)?.time ?? -Infinity
+    this.tallest = tallestVolume(candles)
     this.prices.setData(candles.map((candle) => this.toPrice(candle)))
     this.volumes.setData(candles.map((candle) => this.toVolume(candle)))
-    this.colourPriceLine(candles.at(-1))
+  }
+
+  /** The price now and which way it goes; null while there is none. */
+  showPrice(price: number | null, direction: 'up' | 'down'): void {
+    if (price === null) {
+      if (this.priceLine) this.prices.removePriceLine(this.priceLine)
+      this.priceLine = null
+      return
+    }
+    this.direction = direction
+    const options = { price, color: this.palette[direction], lineStyle: LineStyle.Dotted, lineWidth: 1 } as const
+    if (this.priceLine) this.priceLine.applyOptions(options)
+    else this.priceLine = this.prices.createPriceLine(options)
+  }
+
+  /** Brings the newest candle back into view. */
+  showNow(): void {
+    this.chart.timeScale().scrollToRealTime()
   }
 
   draw(drawing: Drawing): void {
@@ -136,19 +172,20 @@ export class ChartView {
       case 'tail':
         this.prices.pop(drawing.remove)
         this.volumes.pop(drawing.remove)
+        this.count -= drawing.remove
+        this.lastTime = -Infinity
         for (const candle of drawing.tail) this.update(candle, false)
     }
-    if (drawing.kind !== 'revised') this.colourPriceLine(drawing.kind === 'tail' ? drawing.tail.at(-1) : drawing.candle)
   }
 
   /** Arrows; with the word where there is room for it. */
-  setSignals(signals: readonly Signal[], worded: boolean): void {
-    this.signals = signals
+  setArrows(arrows: readonly Arrow[], worded: boolean): void {
+    this.arrows = arrows
     this.worded = worded
-    this.drawSignals()
+    this.drawArrows()
   }
 
-  /** Follows the view: the index of its first candle, and whether older ones should be got. */
+  /** Follows the view. */
   onView(listener: ViewListener): () => void {
     this.viewListeners.add(listener)
     return () => this.viewListeners.delete(listener)
@@ -167,7 +204,7 @@ export class ChartView {
         background: { color: palette.background },
         textColor: palette.text,
         fontFamily: palette.font,
-        fontSize: 11,
+        fontSize: palette.fontSize,
       },
       grid: { vertLines: { color: palette.grid }, horzLines: { color: palette.grid } },
       crosshair: {
@@ -184,31 +221,37 @@ export class ChartView {
       borderDownColor: palette.down,
       wickDownColor: palette.down,
     })
-    this.drawSignals()
+    this.priceLine?.applyOptions({ color: palette[this.direction] })
+    this.drawArrows()
   }
 
   private update(candle: Candle, historical: boolean): void {
+    if (candle.time > this.lastTime) {
+      this.count += 1
+      this.lastTime = candle.time
+    }
     this.prices.update(this.toPrice(candle), historical)
     this.volumes.update(this.toVolume(candle), historical)
   }
 
-  /** The line at the last price would otherwise take the hollow candle's colour, which is none. */
-  private colourPriceLine(last: Candle | undefined): void {
-    const priceLineColor = last && last.close < last.open ? this.palette.down : this.palette.up
-    if (this.prices.options().priceLineColor !== priceLineColor) this.prices.applyOptions({ priceLineColor })
-  }
-
-  private drawSignals(): void {
+  private drawArrows(): void {
     const word = (text: string) => (this.worded ? { text } : {})
+    const { up, down, text } = this.palette
     this.markers.setMarkers(
-      this.signals.map(({ time, action }) =>
+      this.arrows.map(({ time, action, muted }) =>
         action === 'buy'
-          ? { time: toChartTime(time), position: 'belowBar', shape: 'arrowUp', color: this.palette.up, ...word('Buy') }
+          ? {
+              time: toChartTime(time),
+              position: 'belowBar',
+              shape: 'arrowUp',
+              color: muted ? text : up,
+              ...word('Buy'),
+            }
           : {
               time: toChartTime(time),
               position: 'aboveBar',
               shape: 'arrowDown',
-              color: this.palette.down,
+              color: muted ? text : down,
               ...word('Sell'),
             },
       ),
@@ -222,7 +265,7 @@ export class ChartView {
   private toVolume({ time, open, close, volume }: Candle) {
     return {
       time: toChartTime(time),
-      value: volume,
+      value: Math.min(volume, this.tallest),
       color: close >= open ? this.palette.upSoft : this.palette.downSoft,
     }
   }

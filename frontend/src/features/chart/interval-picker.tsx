@@ -10,7 +10,7 @@ export function IntervalPicker({ value, onChange }: { value: Interval; onChange:
           key={interval}
           type="button"
           aria-pressed={interval === value}
-          aria-label={INTERVAL_NAME[interval]}
+          aria-label={`${interval}, ${INTERVAL_NAME[interval]}`}
           aria-keyshortcuts={String(index + 1)}
           title={`${INTERVAL_NAME[interval]} (key ${index + 1})`}
           onClick={() => {

@@ -10,6 +10,8 @@ export interface Palette {
   upSoft: string
   downSoft: string
   font: string
+  /** Of the axes, px. */
+  fontSize: number
 }
 
 export function readPalette(element: Element): Palette {
@@ -25,6 +27,8 @@ export function readPalette(element: Element): Palette {
     down: value('--down'),
     upSoft: value('--up-volume'),
     downSoft: value('--down-volume'),
-    font: style.fontFamily,
+    // The page's list of families, of which a machine lacks most, is looked up anew for each text on a canvas.
+    font: 'system-ui, sans-serif',
+    fontSize: Number.parseFloat(value('--tiny')),
   }
 }

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from 'react'
+import { useCallback, useEffect, useLayoutEffect, useState } from 'react'
 
 import {
   directionOf,
@@ -9,17 +9,18 @@ import {
   formatPrice,
   formatVolume,
 } from '@/lib/format'
-import type { FollowTicker } from '@/lib/stream'
+import { type FollowTicker, type StockFeed, useStock } from '@/lib/stream'
 import type { EpochMs, Verdict } from '@/lib/wire'
 
+import { arrowsOf } from './arrows'
 import type { Candle } from './candles'
 import { ChartView } from './chart-view'
 import type { Interval } from './intervals'
 import styles from './price-chart.module.css'
-import { signalsOf } from './signals'
 import { useCandles } from './use-candles'
 
 interface Props {
+  feed: StockFeed
   ticker: string
   interval: Interval
   follow: FollowTicker
@@ -36,6 +37,7 @@ interface Props {
 
 /** Candles, volume and arrows of one ticker, live. */
 export function PriceChart({
+  feed,
   ticker,
   interval,
   follow,
@@ -47,6 +49,8 @@ export function PriceChart({
 }: Props) {
   const [view, setView] = useState<ChartView | null>(null)
   const [pointed, setPointed] = useState<EpochMs | null>(null)
+  const [past, setPast] = useState(false)
+  const price = useStock(feed, ticker, (stock) => stock.price)
 
   const attach = useCallback((container: HTMLDivElement) => {
     const chart = new ChartView(container)
@@ -80,7 +84,8 @@ export function PriceChart({
   useEffect(() => view?.onPointer(setPointed), [view])
   useEffect(
     () =>
-      view?.onView((firstIndex, nearOldest) => {
+      view?.onView(({ firstIndex, nearOldest, past: isPast }) => {
+        setPast(isPast)
         if (nearOldest) loadOlder()
         const first = read()[firstIndex]
         if (first) onVisibleFrom(first.time)
@@ -88,8 +93,13 @@ export function PriceChart({
     [view, read, loadOlder, onVisibleFrom],
   )
   useEffect(() => {
-    view?.setSignals(signalsOf(verdicts, read(), interval), interval === '1m')
+    view?.setArrows(arrowsOf(verdicts, read(), interval), interval === '1m')
   }, [view, verdicts, interval, version, read])
+  const falling = last !== null && last.close < last.open
+  // Painted together with the candle that the price has moved.
+  useLayoutEffect(() => {
+    view?.showPrice(load.state === 'ready' ? (price ?? last?.close ?? null) : null, falling ? 'down' : 'up')
+  }, [view, load, price, last, falling])
 
   const shown = (pointed === null ? null : at(pointed)) ?? last
   const empty = load.state === 'ready' && last === null
@@ -98,6 +108,17 @@ export function PriceChart({
     <figure className={styles.figure} aria-label={`Candlestick chart of ${ticker}, New York time`}>
       <div ref={attach} className={styles.canvas} data-state={load.state} data-testid="chart" />
       {shown && load.state === 'ready' && <Legend candle={shown} interval={interval} />}
+      {past && load.state === 'ready' && (
+        <button
+          type="button"
+          className={`button ${styles.now}`}
+          onClick={() => {
+            view?.showNow()
+          }}
+        >
+          {formatPrice(price)} now ›
+        </button>
+      )}
       {load.state === 'loading' && (
         <p className={styles.notice} role="status">
           Loading {ticker}…

@@ -1,10 +1,10 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 
-import { RequestError } from '@/lib/request'
+import { RequestError, untilMeant } from '@/lib/request'
 import type { FollowTicker, TickerEvent } from '@/lib/stream'
 import type { Bar, EpochMs } from '@/lib/wire'
 
-import { type Candle, Candles, type Drawing, indexAt } from './candles'
+import { type Candle, Candles, type Drawing, indexAt, isJump, isRestated } from './candles'
 import type { ChartView } from './chart-view'
 import { fetchHistory, type HistoryPage } from './history'
 import { type Interval, INTERVAL_MS } from './intervals'
@@ -15,6 +15,17 @@ const PAGE_BARS = 500
 const OLDER_RETRY_MS = 5_000
 /** Bars of a longer interval are read again at most this often, ms: in a fast replay one closes every second. */
 const REFRESH_EVERY_MS = 1_000
+
+/** The history looked at last, to draw at once when it is looked at again: it is then read anew. */
+const seen = new Map<string, HistoryPage>()
+const MOST_SEEN = 40
+
+function remember(key: string, page: HistoryPage): void {
+  seen.delete(key)
+  seen.set(key, page)
+  const [oldest] = seen.keys()
+  if (seen.size > MOST_SEEN && oldest !== undefined) seen.delete(oldest)
+}
 
 export type Load = { state: 'loading' } | { state: 'ready' } | { state: 'error'; message: string }
 export type Older = 'idle' | 'loading' | 'error'
@@ -63,7 +74,11 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
   useEffect(() => {
     if (!view) return
     const abort = new AbortController()
-    const candles = new Candles(interval)
+    const seenKey = `${ticker} ${interval} ${generation}`
+    let candles = new Candles(interval)
+    /** Something is drawn that the socket's news can be added to. */
+    let drawn = false
+    /** The history is there. */
     let ready = false
     let early: TickerEvent[] = []
     let cursor: string | null = null
@@ -79,12 +94,12 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
     }
 
     const hear = (event: TickerEvent) => {
-      if (!ready) {
-        early.push(event)
-        return
-      }
-      if (event.type !== 'price') return
+      if (!ready) early.push(event)
+      if (!drawn || event.type !== 'price') return
       const { time, price, bar } = event
+      const last = candles.all.at(-1)
+      // After a split the api's history is another one: whether it is, its last bar tells.
+      if (last && isJump(last.close, price)) refresh(candles.lastClosed)
       if (bar === null) {
         draw(candles.putPrice(time, price))
       } else if (interval === '1m') {
@@ -103,6 +118,11 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
       for (const bar of bars) draw(candles.putBar(bar))
     }
 
+    const startAnew = () => {
+      seen.delete(seenKey)
+      retry()
+    }
+
     const refresh = (start: EpochMs | null) => {
       if (!ready || refreshTimer !== undefined) return
       refreshTimer = setTimeout(
@@ -111,9 +131,12 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
           fetchHistory(request, abort.signal)
             .then((page) => {
               // The first bars there are; or not even the bar that was there, so another run of the market; or more
-              // than a page, too much to patch.
+              // than a page, too much to patch; or the bar that was there on another share basis.
               const another = start === null ? page.bars.length > 0 : page.bars.length === 0 || page.nextCursor !== null
-              if (another) retry()
+              const [first] = page.bars
+              const held = first && candles.all[indexAt(candles.all, first.time)]
+              const restated = first && held?.time === first.time && isRestated(held.close, first.close)
+              if (another || restated) startAnew()
               else put(page.bars)
             })
             .catch(() => {
@@ -151,16 +174,15 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
 
     const begin = (page: HistoryPage) => {
       cursor = page.nextCursor
+      candles = new Candles(interval)
       candles.prepend(page.bars)
       candlesRef.current = candles
       view.setInterval(interval)
       view.open(candles.all)
-      ready = true
+      drawn = true
       setLast(candles.all.at(-1) ?? null)
       setVersion((count) => count + 1)
       setSettled({ key, load: { state: 'ready' } })
-      for (const event of early) hear(event)
-      early = []
     }
 
     const unfollow = follow(ticker, hear)
@@ -170,17 +192,32 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
         refresh(candles.lastClosed)
       },
     }
-    fetchHistory({ ticker, interval, limit: PAGE_BARS }, abort.signal)
-      .then(begin)
+    const known = seen.get(seenKey)
+    untilMeant(ticker, abort.signal)
+      .then(() => fetchHistory({ ticker, interval, limit: PAGE_BARS }, abort.signal))
+      .then((page) => {
+        remember(seenKey, page)
+        begin(page)
+        ready = true
+        for (const event of early) hear(event)
+        early = []
+      })
       .catch((error: unknown) => {
         if (abort.signal.aborted) return
         // Another ticker's candles must not stand under this one's name.
         candlesRef.current = null
+        drawn = false
         view.open([])
         setLast(null)
         const message = error instanceof RequestError ? error.message : 'The history could not be drawn.'
         setSettled({ key, load: { state: 'error', message } })
       })
+
+    if (known) {
+      queueMicrotask(() => {
+        if (!abort.signal.aborted) begin(known)
+      })
+    }
 
     return () => {
       abort.abort()
@@ -188,7 +225,7 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
       clearTimeout(refreshTimer)
       actionsRef.current = null
     }
-  }, [view, ticker, interval, follow, key, retry])
+  }, [view, ticker, interval, follow, generation, key, retry])
 
   useEffect(() => {
     actionsRef.current?.fillGap()

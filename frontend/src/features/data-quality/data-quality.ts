@@ -2,7 +2,7 @@ import { useCallback } from 'react'
 import { z } from 'zod/mini'
 
 import { type Polled, usePolled } from '@/lib/polled'
-import { getJson, usableRows } from '@/lib/request'
+import { getJson, untilMeant, usableRows } from '@/lib/request'
 import { type Finding, findingSchema, type Gap, gapSchema } from '@/lib/wire'
 
 /** Gaps and findings listed; the totals count the others. */
@@ -26,7 +26,8 @@ export interface Quality {
   findings: readonly Finding[]
 }
 
-async function fetchQuality(ticker: string, signal: AbortSignal): Promise<Quality> {
+async function fetchQuality(ticker: string, before: Quality | null, signal: AbortSignal): Promise<Quality> {
+  if (before === null) await untilMeant(ticker, signal)
   const body = await getJson('/data-quality', { ticker, limit: MOST_ROWS }, bodySchema, signal)
   return {
     openGaps: body.open_gaps,
@@ -38,6 +39,9 @@ async function fetchQuality(ticker: string, signal: AbortSignal): Promise<Qualit
 
 /** The open gaps and findings of one stock. `snapshots` counts possible gaps of the connection. */
 export function useQuality(ticker: string, snapshots: number): Polled<Quality> {
-  const fetcher = useCallback((_: Quality | null, signal: AbortSignal) => fetchQuality(ticker, signal), [ticker])
+  const fetcher = useCallback(
+    (before: Quality | null, signal: AbortSignal) => fetchQuality(ticker, before, signal),
+    [ticker],
+  )
   return usePolled(fetcher, POLL_MS, snapshots)
 }

@@ -1,4 +1,4 @@
-import { formatConfidence, formatDate, formatTime, formatVolume, momentOfDay, newYorkDay } from '@/lib/format'
+import { formatDate, formatShare, formatTime, formatVolume, momentOfDay, newYorkDay } from '@/lib/format'
 import type { EpochMs, Finding, Gap } from '@/lib/wire'
 
 import type { Quality } from './data-quality'
@@ -37,7 +37,7 @@ export function describeFinding({ session, check, observed, expected, detail }: 
   const day = formatDate(momentOfDay(session))
   switch (check) {
     case 'zero_volume_minutes':
-      return `${day}: ${formatConfidence(observed)} of the minutes have no volume, at most ${formatConfidence(expected)} are usual.`
+      return `${day}: ${formatShare(observed)} of the minutes have no volume, at most ${formatShare(expected)} are usual.`
     case 'session_volume':
       return `${day}: ${formatVolume(observed)} shares were traded, about ${formatVolume(expected)} are usual.`
     case 'daily_volume':
@@ -56,13 +56,16 @@ export function summarise({ openGaps, gaps, totalFindings, findings }: Quality):
   } else if (openGaps > 0) {
     parts.push(`Prices are missing in ${openGaps.toLocaleString('en-US')} places.`)
   }
-  const days = [...new Set(findings.map(({ session }) => session))].sort()
+  const closures = findings.filter(({ check }) => check === 'nobody_traded')
+  if (closures.length > 0) parts.push(...closures.map(describeFinding))
+  const doubtful = findings.filter(({ check }) => check !== 'nobody_traded')
+  const days = [...new Set(doubtful.map(({ session }) => session))].sort()
   const [first, last] = [days[0], days.at(-1)]
   if (first !== undefined && last !== undefined) {
     const more = totalFindings > findings.length ? ' and more' : ''
     const [from, to] = [first, last].map((day) => formatDate(momentOfDay(day)))
     parts.push(`Volumes look wrong on ${days.length === 1 ? from : `${days.length}${more} days, ${from} to ${to}`}.`)
-  } else if (totalFindings > 0) {
+  } else if (totalFindings > closures.length) {
     parts.push('Some volumes look wrong.')
   }
   return parts.length === 0 ? null : parts.join(' ')

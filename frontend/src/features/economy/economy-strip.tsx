@@ -1,13 +1,13 @@
 import { formatDateTime } from '@/lib/format'
 import { StaleNote } from '@/lib/stale-note'
-import type { Series } from '@/lib/wire'
+import type { Series, Source } from '@/lib/wire'
 
 import { useEconomy } from './economy'
 import styles from './economy-strip.module.css'
 import { formatKnownSince, formatPeriod, formatSeriesChange, formatValue, labelOf } from './series'
 
 /** The state of the economy in a line: each series' newest figure and since when it could be known. */
-export function EconomyStrip({ snapshots }: { snapshots: number }) {
+export function EconomyStrip({ snapshots, source }: { snapshots: number; source: Source | null }) {
   const economy = useEconomy(snapshots)
   const series = economy.value ?? []
   return (
@@ -19,14 +19,20 @@ export function EconomyStrip({ snapshots }: { snapshots: number }) {
         </p>
       )}
       {economy.value !== null && series.length === 0 && (
-        <p className={styles.empty}>No figures yet: none has been fetched.</p>
+        <p className={styles.empty}>
+          {source === 'replay'
+            ? 'This replay was given no figures of the economy.'
+            : 'No figures yet: they appear here when they have been fetched.'}
+        </p>
       )}
       {series.length > 0 && (
-        <ol className={styles.list}>
-          {series.map((figure) => (
-            <Figure key={figure.series} figure={figure} />
-          ))}
-        </ol>
+        <div className={styles.scroll} role="region" aria-label="Figures of the economy" tabIndex={0}>
+          <ol className={styles.list}>
+            {series.map((figure) => (
+              <Figure key={figure.series} figure={figure} />
+            ))}
+          </ol>
+        </div>
       )}
       <StaleNote polled={economy} />
     </section>

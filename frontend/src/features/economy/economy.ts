@@ -6,8 +6,8 @@ import { type Series, seriesSchema } from '@/lib/wire'
 
 import { byRank } from './series'
 
-/** Figures come out once a day or less. */
-const POLL_MS = 60_000
+/** Figures come out once a day or less; the first ones come when a new system fetches them. */
+const paceOf = (figures: readonly Series[] | null) => (figures?.length === 0 ? 5_000 : 60_000)
 
 const bodySchema = z.object({ series: z.array(z.unknown()) })
 
@@ -18,5 +18,5 @@ async function fetchEconomy(_: readonly Series[] | null, signal: AbortSignal): P
 
 /** The newest figure of every economic series. `snapshots` counts possible gaps. */
 export function useEconomy(snapshots: number): Polled<readonly Series[]> {
-  return usePolled(fetchEconomy, POLL_MS, snapshots)
+  return usePolled(fetchEconomy, paceOf, snapshots)
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { wireAnalysis, wirePrice, wireSnapshot, wireStatus } from '@/lib/test-data'
 import { readMessage, type ServerMessage } from '@/lib/wire'
 
-import { INITIAL_STATE, type LiveState, reduce } from './state'
+import { INITIAL_STATE, type LiveState, reduce, withConnection } from './state'
 
 function message(wire: object): ServerMessage {
   const { value, faults } = readMessage(JSON.stringify(wire))
@@ -21,7 +21,7 @@ describe('reduce', () => {
   it('begins with the snapshot and ignores what comes before it', () => {
     expect(after(wirePrice)).toBe(INITIAL_STATE)
     const state = after(wireSnapshot)
-    expect(state).toMatchObject({ snapshots: 1, seq: 1, disclaimer: 'No advice.', statusReceivedAt: 5_000 })
+    expect(state).toMatchObject({ snapshots: 1, seq: 1, disclaimer: 'No advice.', clock: { receivedAt: 5_000 } })
     expect(apple(state)).toMatchObject({ price: 10.5, move: null, moves: 0 })
   })
 
@@ -59,11 +59,16 @@ describe('reduce', () => {
     expect(after(wireSnapshot, { ...wirePrice, ticker: 'ZZZ' }).stocks).toHaveLength(2)
   })
 
-  it('notes when the market opens', () => {
-    const closed = { ...wireSnapshot, status: { ...wireStatus, market: 'closed' } }
-    expect(after(closed).openedAt).toBeNull()
-    expect(after(closed, { type: 'status', seq: 2, status: wireStatus }).openedAt).toBe(Date.parse(wireStatus.now))
-    expect(after(wireSnapshot, { type: 'status', seq: 2, status: wireStatus }).openedAt).toBeNull()
+  it('lets the clock stand while the market is paused, and when the connection is lost', () => {
+    const now = Date.parse(wireStatus.now)
+    const paused = after(wireSnapshot, { type: 'status', seq: 2, status: { ...wireStatus, paused: true } })
+    expect(paused.clock).toMatchObject({ rate: 0 })
+    const lost = withConnection(after(wireSnapshot), { state: 'waiting', attempt: 1, retryAtMs: 0 }, 6_000)
+    expect(lost.clock).toMatchObject({ time: now + 60_000, rate: 0 })
+    expect(withConnection(lost, { state: 'retrying', attempt: 1 }, 9_000)).toMatchObject({
+      seq: -1,
+      clock: { time: now + 60_000, rate: 0 },
+    })
   })
 
   it('takes a new snapshot whole and flashes what moved meanwhile', () => {

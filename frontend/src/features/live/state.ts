@@ -1,3 +1,4 @@
+import { type MarketClock, setClock, stopClock } from '@/lib/market-clock'
 import type { LiveStock } from '@/lib/stream'
 import type { EpochMs, PriceMessage, ServerMessage, Snapshot, Status } from '@/lib/wire'
 
@@ -9,10 +10,8 @@ export interface LiveState {
   /** In the server's order; empty until the first snapshot. */
   stocks: readonly LiveStock[]
   status: Status | null
-  /** This machine's time when `status` came: its `now` is that old. */
-  statusReceivedAt: EpochMs
-  /** The market's time when it was seen to open; null while closed, or when it was open from the start. */
-  openedAt: EpochMs | null
+  /** Null until the first snapshot. */
+  clock: MarketClock | null
   disclaimer: string | null
   /** Snapshots so far: each new one may follow a gap. */
   snapshots: number
@@ -26,8 +25,7 @@ export const INITIAL_STATE: LiveState = {
   connection: { state: 'connecting' },
   stocks: [],
   status: null,
-  statusReceivedAt: 0,
-  openedAt: null,
+  clock: null,
   disclaimer: null,
   snapshots: 0,
   seq: -1,
@@ -72,16 +70,20 @@ function withSnapshot(state: LiveState, message: Snapshot, receivedAt: EpochMs):
   }
 }
 
-function withStatus(
-  { status: before, openedAt }: LiveState,
-  status: Status,
-  receivedAt: EpochMs,
-): Pick<LiveState, 'status' | 'statusReceivedAt' | 'openedAt'> {
-  const opens = before?.market === 'closed' && status.market === 'open'
+function withStatus({ clock }: LiveState, status: Status, receivedAt: EpochMs): Pick<LiveState, 'status' | 'clock'> {
+  return { status, clock: setClock(clock, status, receivedAt) }
+}
+
+/** The state after the connection has changed. */
+export function withConnection(state: LiveState, connection: ConnectionState, now: EpochMs): LiveState {
+  const { state: name } = connection
   return {
-    status,
-    statusReceivedAt: receivedAt,
-    openedAt: status.market === 'closed' ? null : opens ? status.now : openedAt,
+    ...state,
+    connection,
+    // Sequence numbers begin anew with a connection.
+    seq: name === 'retrying' ? -1 : state.seq,
+    clock:
+      state.clock !== null && (name === 'waiting' || name === 'retrying') ? stopClock(state.clock, now) : state.clock,
   }
 }
 

@@ -1,9 +1,6 @@
 import { useEffect, useState, useSyncExternalStore } from 'react'
 
-import type { FollowTicker } from '@/lib/stream'
-
-import { INITIAL_STATE, type LiveState } from './state'
-import { createLiveStore } from './store'
+import { createLiveStore, INITIAL_FRAME, type LiveFrame, type LiveStore } from './store'
 
 /** The api serves this page, so its socket is where the page came from. */
 function socketUrl({ protocol, host }: Pick<Location, 'protocol' | 'host'>): string {
@@ -11,7 +8,7 @@ function socketUrl({ protocol, host }: Pick<Location, 'protocol' | 'host'>): str
 }
 
 /** The page's one connection. */
-export function useLive(): { live: LiveState; follow: FollowTicker; retryNow: () => void } {
+export function useLive(): { live: LiveFrame } & Pick<LiveStore, 'stocks' | 'follow' | 'retryNow'> {
   const [store] = useState(() => createLiveStore(() => new WebSocket(socketUrl(window.location))))
   useEffect(() => store.start(), [store])
   useEffect(() => {
@@ -20,6 +17,6 @@ export function useLive(): { live: LiveState; follow: FollowTicker; retryNow: ()
       window.removeEventListener('online', store.retryNow)
     }
   }, [store])
-  const live = useSyncExternalStore(store.subscribe, store.getState, () => INITIAL_STATE)
-  return { live, follow: store.follow, retryNow: store.retryNow }
+  const live = useSyncExternalStore(store.subscribe, store.getFrame, () => INITIAL_FRAME)
+  return { live, stocks: store.stocks, follow: store.follow, retryNow: store.retryNow }
 }

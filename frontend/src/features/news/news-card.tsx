@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 
 import { formatChange, formatDate, formatDateTime, formatProbability, formatTime } from '@/lib/format'
 import { StaleNote } from '@/lib/stale-note'
-import type { Sentiment, Story } from '@/lib/wire'
+import type { Sentiment, Source, Story } from '@/lib/wire'
 
 import styles from './news-card.module.css'
 import { keyOf, useNews } from './news'
@@ -16,12 +16,14 @@ interface Props {
   ticker: string | null
   /** Snapshots so far; each may follow a gap, after which it is asked again. */
   snapshots: number
+  /** A replay has the news that it was given and no other. */
+  source: Source | null
   /** The card's heading, and what stands beside it. */
   title: ReactNode
 }
 
 /** What was written about a stock, and how it sounds. */
-export function NewsCard({ ticker, snapshots, title }: Props) {
+export function NewsCard({ ticker, snapshots, source, title }: Props) {
   const news = useNews(ticker, snapshots)
   const { stories, openedAt } = news.value ?? { stories: [], openedAt: 0 }
   const arrived = stories.filter(({ first_seen_at }) => first_seen_at > openedAt).length
@@ -40,14 +42,20 @@ export function NewsCard({ ticker, snapshots, title }: Props) {
         </p>
       )}
       {news.value !== null && stories.length === 0 && (
-        <p className={styles.empty}>No news of {ticker} yet. It appears here when it arrives.</p>
+        <p className={styles.empty}>
+          {source === 'replay'
+            ? `No news of ${ticker} so far: a replay has only the news that it was given.`
+            : `No news of ${ticker} yet. It appears here when it arrives.`}
+        </p>
       )}
       {stories.length > 0 && (
-        <ol className={styles.list}>
-          {stories.map((story) => (
-            <StoryRow key={keyOf(story)} story={story} arrived={story.first_seen_at > openedAt} />
-          ))}
-        </ol>
+        <div className={styles.scroll} role="region" aria-label={`News of ${ticker}`} tabIndex={0}>
+          <ol>
+            {stories.map((story) => (
+              <StoryRow key={keyOf(story)} story={story} arrived={story.first_seen_at > openedAt} />
+            ))}
+          </ol>
+        </div>
       )}
       <span className="visually-hidden" role="status">
         {arrived > 0 ? `${arrived} new ${arrived === 1 ? 'headline' : 'headlines'}` : ''}

@@ -2,7 +2,7 @@ import { useMemo } from 'react'
 import { z } from 'zod/mini'
 
 import { type Polled, usePolled } from '@/lib/polled'
-import { getJson, usableRows } from '@/lib/request'
+import { getJson, untilMeant, usableRows } from '@/lib/request'
 import { type EpochMs, type Story, storySchema } from '@/lib/wire'
 
 /** The newest ones; the api has the others. */
@@ -33,6 +33,7 @@ export function newsOf(before: News | null, rows: readonly Story[]): News {
 }
 
 async function fetchNews(ticker: string, before: News | null, signal: AbortSignal): Promise<News> {
+  if (before === null) await untilMeant(ticker, signal)
   const path = `/stocks/${encodeURIComponent(ticker)}/news`
   const page = await getJson(path, { limit: MOST_STORIES }, pageSchema, signal)
   return newsOf(before, usableRows(storySchema, page.news, 'story'))

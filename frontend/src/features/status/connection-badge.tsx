@@ -1,5 +1,5 @@
 import { formatAge } from '@/lib/format'
-import { useNow } from '@/lib/use-now'
+import { useClock } from '@/lib/use-now'
 
 import styles from './status.module.css'
 
@@ -11,12 +11,19 @@ export type ConnectionView =
   | { state: 'waiting'; attempt: number; retryAtMs: number }
   | { state: 'retrying'; attempt: number }
 
-function describe(connection: ConnectionView, now: number): string {
+interface Props {
+  connection: ConnectionView
+  /** What the api sends cannot be read, so the connection is of no use. */
+  unreadable: boolean
+  onRetry: () => void
+}
+
+function describe(connection: ConnectionView, unreadable: boolean, now: number): string {
   switch (connection.state) {
     case 'connecting':
       return 'Connecting…'
     case 'open':
-      return 'Connected'
+      return unreadable ? 'Cannot be read' : 'Connected'
     case 'stale':
       return `Silent for ${formatAge(now - connection.sinceMs)}`
     case 'waiting':
@@ -27,22 +34,25 @@ function describe(connection: ConnectionView, now: number): string {
 }
 
 /** The connection in a word, with the countdown to the next attempt. */
-export function ConnectionBadge({ connection, onRetry }: { connection: ConnectionView; onRetry: () => void }) {
-  const now = useNow(250)
+export function ConnectionBadge({ connection, unreadable, onRetry }: Props) {
+  const words = useClock(250, (now) => describe(connection, unreadable, now), 'Connecting…')
+  const { state } = connection
   return (
-    <span className={styles.connection} data-state={connection.state} data-testid="connection">
+    <span className={styles.connection} data-state={unreadable ? 'unreadable' : state} data-testid="connection">
       <span className={styles.lamp} aria-hidden="true" />
-      <span>{describe(connection, now)}</span>
-      {connection.state === 'waiting' && (
+      <span>{words}</span>
+      {state === 'waiting' && (
         <button type="button" className={styles.retry} onClick={onRetry}>
           Now
         </button>
       )}
       {/* The countdown is not read out each second. */}
       <span className="visually-hidden" role="status">
-        {connection.state === 'open'
-          ? 'Connected'
-          : connection.state === 'connecting'
+        {state === 'open'
+          ? unreadable
+            ? ''
+            : 'Connected'
+          : state === 'connecting'
             ? ''
             : 'Connection lost, reconnecting'}
       </span>

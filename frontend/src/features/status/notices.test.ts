@@ -12,7 +12,9 @@ const running = { ...wireStatus, next_open: null, now: 0, source_note: null } as
 const building: Setup = { state: 'building', done: 312, of: 620, message: 'Still compiling: 312 of 620.' }
 
 function shown(status: Partial<Status>, connection: ConnectionView = { state: 'open' }): string {
-  return renderToStaticMarkup(createElement(Notices, { status: { ...running, ...status }, connection }))
+  return renderToStaticMarkup(
+    createElement(Notices, { status: { ...running, ...status }, connection, unreadable: false }),
+  )
 }
 
 describe('notices', () => {
@@ -50,5 +52,29 @@ describe('notices', () => {
     expect(html).toContain('Simulated prices.')
     expect(html).toContain('Not connected.')
     expect(html).not.toContain('Still compiling')
+  })
+
+  it('say that the market is silent, and what the operator must know', () => {
+    const stale = { since: 0, tickers: 20, of: 20, message: 'No stock has had a bar since 11:02' }
+    const html = shown({ stale, trouble: ['Yahoo does not answer.', 'The LSTM fails.'] })
+    expect(html).toMatch(/role="alert"[^>]*data-testid="stale"[^]*No stock has had a bar since 11:02\./)
+    expect(html.match(/data-testid="trouble"/g)).toHaveLength(2)
+  })
+
+  it('tell how far the training is, and how long it takes', () => {
+    const progress = { message: 'The LSTM learns: pass 3 of 6', done: 3, of: 6, seconds_left: 14 }
+    const training = shown({ phase: 'training', message: 'Both models are being trained', progress, paused: true })
+    expect(training).toContain('Both models are being trained')
+    expect(training).toMatch(/<progress[^>]* value="3" max="6"/)
+    expect(training).toMatch(/pass 3 of 6.*0:14 left/)
+    const running = shown({ progress: { ...progress, of: 0, seconds_left: null } })
+    expect(running).toContain('pass 3 of 6')
+    expect(running).not.toContain('<progress')
+    expect(running).not.toContain('left')
+  })
+
+  it('say that nothing can be shown when nothing can be read', () => {
+    const props = { status: null, connection: { state: 'open' }, unreadable: true } as const
+    expect(renderToStaticMarkup(createElement(Notices, props))).toContain('cannot be read')
   })
 })

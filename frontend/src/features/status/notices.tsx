@@ -1,4 +1,5 @@
-import type { Status } from '@/lib/wire'
+import { formatCountdown } from '@/lib/format'
+import type { Progress, Status } from '@/lib/wire'
 
 import type { ConnectionView } from './connection-badge'
 import { SetupNotice } from './setup-notice'
@@ -7,10 +8,15 @@ import styles from './status.module.css'
 interface Props {
   status: Status | null
   connection: ConnectionView
+  /** Something came and not even the first message could be read. */
+  unreadable: boolean
 }
 
-/** What everybody at the screen has to know now: prices that are not today's, no connection, a system that is not ready. */
-export function Notices({ status, connection }: Props) {
+/**
+ * What everybody at the screen has to know now: prices that are not today's, no connection, a market that is silent, a
+ * system that is not ready or has trouble.
+ */
+export function Notices({ status, connection, unreadable }: Props) {
   const lost = connection.state === 'waiting' || connection.state === 'retrying'
   return (
     <>
@@ -27,13 +33,57 @@ export function Notices({ status, connection }: Props) {
             : 'The api cannot be reached; is Tandem running?'}
         </p>
       )}
-      {!lost && status && status.phase !== 'running' && (
-        <p className={styles.notice} data-kind="phase" role="status" data-testid="phase">
-          {status.setup?.state !== 'failed' && <span className={styles.progress} aria-hidden="true" />}
-          {status.message}
+      {!lost && unreadable && (
+        <p className={styles.notice} data-kind="lost" role="alert" data-testid="unreadable">
+          <strong>Nothing can be shown.</strong> What the api sends cannot be read: it is of another version than this
+          page. Reload the page.
         </p>
       )}
-      {!lost && status?.setup && <SetupNotice setup={status.setup} />}
+      {!lost && status && <StatusNotices status={status} />}
     </>
+  )
+}
+
+function StatusNotices({ status }: { status: Status }) {
+  const { phase, message, progress, setup, stale, trouble } = status
+  return (
+    <>
+      {stale && (
+        <p className={styles.notice} data-kind="lost" role="alert" data-testid="stale">
+          <strong>{stale.message}.</strong>
+        </p>
+      )}
+      {trouble.map((sentence) => (
+        <p key={sentence} className={styles.notice} data-kind="failed" role="status" data-testid="trouble">
+          {sentence}
+        </p>
+      ))}
+      {(phase !== 'running' || progress) && (
+        <div className={styles.notice} data-kind="phase" data-testid="phase">
+          {progress ? (
+            <ProgressBar progress={progress} />
+          ) : (
+            setup?.state !== 'failed' && <span className={styles.progress} aria-hidden="true" />
+          )}
+          <p role="status">{phase === 'running' ? progress?.message : message}</p>
+          {progress && (
+            // Not read out every few seconds.
+            <p className={styles.minor}>
+              {phase !== 'running' && progress.message}
+              {progress.seconds_left !== null && ` ${formatCountdown(progress.seconds_left)} left`}
+            </p>
+          )}
+        </div>
+      )}
+      {setup && <SetupNotice setup={setup} />}
+    </>
+  )
+}
+
+function ProgressBar({ progress: { done, of, message } }: { progress: Progress }) {
+  return of > 0 ? (
+    <progress className={styles.built} value={done} max={of} aria-label={message} />
+  ) : (
+    <span className={styles.progress} aria-hidden="true" />
   )
 }

@@ -11,7 +11,12 @@ export function SetupNotice({ setup }: { setup: Setup }) {
   if (hidden === state) return null
   return (
     // Progress is not read out every few seconds.
-    <div className={styles.notice} data-kind={state} role={state === 'failed' ? 'alert' : undefined} data-testid="setup">
+    <div
+      className={styles.notice}
+      data-kind={state}
+      role={state === 'failed' ? 'alert' : undefined}
+      data-testid="setup"
+    >
       {state === 'building' &&
         (of > 0 ? (
           <progress className={styles.built} value={done} max={of} aria-label="Compiled" />

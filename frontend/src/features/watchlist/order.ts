@@ -1,18 +1,39 @@
+import { signalOf, type SignalKind } from '@/lib/signal'
 import type { LiveStock } from '@/lib/stream'
-import type { Action, Opinion } from '@/lib/wire'
+import type { Analysis, ModelDecision, Opinion } from '@/lib/wire'
 
-export type SortKey = 'ticker' | 'price' | 'change' | 'lean' | 'recommendation'
+export type SortKey = 'ticker' | 'price' | 'change' | 'lift' | 'signal'
 export interface Sort {
   key: SortKey
   descending: boolean
 }
 
-/** How far a model leans: probability of up less that of down, -1..1. */
-export function lean(opinion: Opinion): number {
-  return opinion.up - opinion.down
+/**
+ * How far the model's probability of the direction to which it leans lies above the usual one, negative for a fall, -1..1:
+ * 0 without a lean, null without calibration.
+ */
+export function liftOf(opinion: Opinion, { lean, base_rate }: ModelDecision): number | null {
+  if (base_rate === null) return null
+  if (lean === null) return 0
+  return (lean === 'up' ? 1 : -1) * Math.max(0, opinion[lean] - base_rate[lean])
 }
 
-const ACTION_RANK: Record<Action, number> = { buy: 2, sell: 1, hold: 0 }
+function meanLift({ lstm, transformer, recommendation: { decision } }: Analysis): number | null {
+  if (decision === null) return null
+  const lifts = [liftOf(lstm, decision.models.lstm), liftOf(transformer, decision.models.transformer)]
+  const known = lifts.filter((lift) => lift !== null)
+  return known.length === 0 ? null : known.reduce((sum, lift) => sum + lift, 0) / known.length
+}
+
+/** Signals come before what is only watched, whatever they expect. */
+const KIND_RANK: Record<SignalKind, number> = { buy: 2, sell: 2, watch: 1, quiet: 0 }
+/** More than any signal expects, bp. */
+const RANK_BPS = 1e6
+
+function signalRank({ recommendation }: Analysis): number {
+  const { kind, expectedBps } = signalOf(recommendation)
+  return KIND_RANK[kind] * RANK_BPS + (expectedBps ?? 0)
+}
 
 /** What a stock is sorted by; null sorts last either way. */
 function rank({ price, change_percent, analysis }: LiveStock, key: Exclude<SortKey, 'ticker'>): number | null {
@@ -21,10 +42,10 @@ function rank({ price, change_percent, analysis }: LiveStock, key: Exclude<SortK
       return price
     case 'change':
       return change_percent
-    case 'lean':
-      return analysis && (lean(analysis.lstm) + lean(analysis.transformer)) / 2
-    case 'recommendation':
-      return analysis && ACTION_RANK[analysis.recommendation.action] + analysis.recommendation.confidence
+    case 'lift':
+      return analysis && meanLift(analysis)
+    case 'signal':
+      return analysis && signalRank(analysis)
   }
 }
 

@@ -1,21 +1,16 @@
-import { type KeyboardEvent, memo, type Ref, useEffect, useRef, useState } from 'react'
+import { type KeyboardEvent, memo, type Ref, useCallback, useEffect, useRef, useState } from 'react'
 
-import {
-  ACTION_GLYPH,
-  ACTION_LABEL,
-  describeRecommendation,
-  DIRECTION_GLYPH,
-  directionOf,
-  formatAge,
-  formatChange,
-  formatConfidence,
-  formatPercent,
-  formatPrice,
-} from '@/lib/format'
-import type { LiveStock } from '@/lib/stream'
-import type { EpochMs } from '@/lib/wire'
+import { useFlash } from '@/lib/flash'
+import { DIRECTION_GLYPH, directionOf, formatChange, formatPercent, formatPrice } from '@/lib/format'
+import { type Market, marketNow } from '@/lib/market-clock'
+import { type Validity, validityOf } from '@/lib/signal'
+import { SignalBadge } from '@/lib/signal-badge'
+import { type LiveStock, type StockFeed, useStock, wholeStock } from '@/lib/stream'
+import { useClock } from '@/lib/use-now'
+import { useInView } from '@/lib/use-in-view'
+import { useStalePrice } from '@/lib/use-stale-price'
 
-import { LeanBars } from './lean-bars'
+import { LiftBars } from './lift-bars'
 import type { Sort, SortKey } from './order'
 import { useOrder } from './use-order'
 import styles from './watchlist.module.css'
@@ -32,45 +27,96 @@ const COLUMNS: Column[] = [
   { key: 'ticker', label: 'Ticker', title: 'Ticker', descendingFirst: false },
   { key: 'price', label: 'Price', title: 'Last price, $', descendingFirst: true },
   { key: 'change', label: 'Change', title: 'Change since the previous close', descendingFirst: true },
-  { key: 'lean', label: 'Models', title: 'Lean of both models: LSTM above, Transformer below', descendingFirst: true },
-  { key: 'recommendation', label: 'Advice', title: 'Recommendation and its confidence', descendingFirst: true },
+  {
+    key: 'lift',
+    label: 'Models',
+    title: 'How much likelier than usual the models hold a direction: LSTM above, Transformer below',
+    descendingFirst: true,
+  },
+  { key: 'signal', label: 'Signal', title: 'Signal, and what it expects after costs', descendingFirst: true },
 ]
 
+/** By how many rows a key moves; Home and End by more than there are. */
+const ROWS_BY_KEY: Partial<Record<string, number>> = {
+  ArrowDown: 1,
+  ArrowUp: -1,
+  PageDown: 10,
+  PageUp: -10,
+  Home: -Infinity,
+  End: Infinity,
+}
+
 interface Props {
-  stocks: readonly LiveStock[]
+  feed: StockFeed
+  /** All there are, in the server's order. */
+  tickers: readonly string[]
+  /** Null until it is known. */
+  market: Market | null
+  /** Null while none is shown in detail. */
   selected: string | null
   onSelect: (ticker: string) => void
-  /** Age of a price that is too old, else null. */
-  staleAgeOf: (priceTime: EpochMs | null) => number | null
+  /** Whether the keys that move among the rows select, or only move the focus. */
+  selectsOnMove: boolean
   /** Where `/` puts the caret. */
   filterRef: Ref<HTMLInputElement>
   /** The tickers as shown, for moving through them. */
-  onShown: (tickers: string[]) => void
+  onShown: (tickers: readonly string[]) => void
 }
 
 /** All tickers at a glance. */
-export function Watchlist({ stocks, selected, onSelect, staleAgeOf, filterRef, onShown }: Props) {
+export function Watchlist({ feed, tickers, market, selected, onSelect, selectsOnMove, filterRef, onShown }: Props) {
   const [sort, setSort] = useState<Sort>({ key: 'ticker', descending: false })
   const [filter, setFilter] = useState('')
   const [held, setHeld] = useState(false)
-  const shown = useOrder(stocks, sort, filter, held)
-  const tickers = shown.map(({ ticker }) => ticker).join(' ')
+  const bodyRef = useRef<HTMLTableSectionElement>(null)
+  const shown = useOrder(feed, tickers, sort, filter, held)
   useEffect(() => {
-    onShown(tickers === '' ? [] : tickers.split(' '))
-  }, [tickers, onShown])
+    onShown(shown)
+  }, [shown, onShown])
 
   const sortBy = ({ key, descendingFirst }: Column) => {
     setSort((sort) => (sort.key === key ? { key, descending: !sort.descending } : { key, descending: descendingFirst }))
   }
+  const focusRow = useCallback((ticker: string) => {
+    for (const row of bodyRef.current?.rows ?? []) if (row.dataset.ticker === ticker) row.focus()
+  }, [])
+  /** The row that is so many below the one given, or the first. */
+  const neighbour = (ticker: string | null, by: number) => {
+    const index = ticker === null ? -1 : shown.indexOf(ticker)
+    return shown[index === -1 ? 0 : Math.min(shown.length - 1, Math.max(0, index + by))]
+  }
+
   const onFilterKey = (event: KeyboardEvent<HTMLInputElement>) => {
+    const step = event.key.startsWith('Arrow') ? ROWS_BY_KEY[event.key] : undefined
+    const here = selected !== null && shown.includes(selected) ? selected : shown[0]
     if (event.key === 'Escape') {
-      setFilter('')
-      event.currentTarget.blur()
+      if (filter !== '') setFilter('')
+      else if (here !== undefined) focusRow(here)
     } else if (event.key === 'Enter') {
-      const [first] = shown
-      if (first) onSelect(first.ticker)
-      event.currentTarget.blur()
+      if (here !== undefined) {
+        onSelect(here)
+        focusRow(here)
+      }
+    } else if (step !== undefined && selectsOnMove) {
+      const next = neighbour(selected, step)
+      if (next !== undefined) onSelect(next)
+    } else {
+      return
     }
+    event.preventDefault()
+  }
+
+  const onGridKey = (event: KeyboardEvent<HTMLTableElement>) => {
+    const { target } = event
+    if (!(target instanceof HTMLTableRowElement) || event.ctrlKey || event.metaKey || event.altKey) return
+    const by = ROWS_BY_KEY[event.key]
+    if (by === undefined) return
+    event.preventDefault()
+    event.stopPropagation()
+    const next = neighbour(target.dataset.ticker ?? null, by)
+    if (next === undefined) return
+    if (selectsOnMove) onSelect(next)
+    focusRow(next)
   }
 
   return (
@@ -103,8 +149,9 @@ export function Watchlist({ stocks, selected, onSelect, staleAgeOf, filterRef, o
         <table
           className={styles.table}
           role="grid"
-          aria-label="Prices, models and recommendations"
+          aria-label="Prices, models and signals"
           data-testid="watchlist"
+          onKeyDown={onGridKey}
         >
           <thead>
             <tr>
@@ -129,23 +176,22 @@ export function Watchlist({ stocks, selected, onSelect, staleAgeOf, filterRef, o
               ))}
             </tr>
           </thead>
-          <tbody>
-            {shown.map((stock, index) => (
+          <tbody ref={bodyRef}>
+            {shown.map((ticker, index) => (
               <Row
-                key={stock.ticker}
-                stock={stock}
-                selected={stock.ticker === selected}
-                focusable={
-                  stock.ticker === selected || (index === 0 && !shown.some(({ ticker }) => ticker === selected))
-                }
-                staleAge={staleAgeOf(stock.price_time)}
+                key={ticker}
+                feed={feed}
+                ticker={ticker}
+                market={market}
+                selected={ticker === selected}
+                focusable={ticker === selected || (index === 0 && (selected === null || !shown.includes(selected)))}
                 onSelect={onSelect}
               />
             ))}
-            {stocks.length === 0 && <Skeleton />}
+            {tickers.length === 0 && <Skeleton />}
           </tbody>
         </table>
-        {stocks.length > 0 && shown.length === 0 && (
+        {tickers.length > 0 && shown.length === 0 && (
           <p className={styles.none} role="status">
             Nothing matches “{filter}”. Esc clears the filter.
           </p>
@@ -156,17 +202,19 @@ export function Watchlist({ stocks, selected, onSelect, staleAgeOf, filterRef, o
 }
 
 interface RowProps {
-  stock: LiveStock
+  feed: StockFeed
+  ticker: string
+  market: Market | null
   selected: boolean
   focusable: boolean
-  staleAge: number | null
   onSelect: (ticker: string) => void
 }
 
-const Row = memo(function Row({ stock, selected, focusable, staleAge, onSelect }: RowProps) {
-  const { ticker, name, price, change, change_percent, analysis, move, moves } = stock
-  const direction = directionOf(change)
+/** Watches its stock by itself, so that a price draws one row. */
+const Row = memo(function Row({ feed, ticker, market, selected, focusable, onSelect }: RowProps) {
   const rowRef = useRef<HTMLTableRowElement>(null)
+  // What is scrolled out of sight is drawn with the next status, not with each price.
+  const stock = useStock(feed, ticker, wholeStock, useInView(rowRef))
   useEffect(() => {
     const row = rowRef.current
     if (!selected || !row) return
@@ -174,6 +222,7 @@ const Row = memo(function Row({ stock, selected, focusable, staleAge, onSelect }
     // Focus follows only where it already is among the rows.
     if (row.parentElement?.contains(document.activeElement)) row.focus({ preventScroll: true })
   }, [selected])
+  const stale = useStalePrice(feed, ticker, market)
 
   return (
     <tr
@@ -181,7 +230,7 @@ const Row = memo(function Row({ stock, selected, focusable, staleAge, onSelect }
       tabIndex={focusable ? 0 : -1}
       aria-selected={selected}
       data-ticker={ticker}
-      data-stale={staleAge !== null}
+      data-stale={stale !== null}
       onClick={() => {
         onSelect(ticker)
       }}
@@ -192,19 +241,33 @@ const Row = memo(function Row({ stock, selected, focusable, staleAge, onSelect }
         }
       }}
     >
+      {stock && <Cells stock={stock} market={market} stale={stale} />}
+    </tr>
+  )
+})
+
+function Cells({ stock, market, stale }: { stock: LiveStock; market: Market | null; stale: string | null }) {
+  const { ticker, name, price, change, change_percent, analysis } = stock
+  const direction = directionOf(change)
+  const priceRef = useRef<HTMLSpanElement>(null)
+  useFlash(priceRef, stock)
+  const decision = analysis?.recommendation.decision ?? null
+  const validity = useClock<Validity>(
+    1_000,
+    (now) => validityOf(decision, market?.market ?? null, market && marketNow(market.clock, now)),
+    'valid',
+  )
+  return (
+    <>
       <th scope="row" className={styles.name}>
         <strong>{ticker}</strong>
-        <span>{name}</span>
+        {name !== ticker && <span data-name="">{name}</span>}
       </th>
       <td className={styles.number}>
-        <span key={moves} className={styles.price} data-flash={moves > 0 ? move : null} data-testid="price">
+        <span ref={priceRef} className={styles.price} data-testid="price">
           {formatPrice(price)}
         </span>
-        {staleAge !== null && (
-          <span className={styles.stale} title={`No new price for ${formatAge(staleAge)}`}>
-            {formatAge(staleAge)} old
-          </span>
-        )}
+        {stale !== null && <span className={styles.stale}>{stale}</span>}
       </td>
       <td className={styles.number} data-direction={direction}>
         <span>
@@ -216,28 +279,18 @@ const Row = memo(function Row({ stock, selected, focusable, staleAge, onSelect }
         <span className={styles.minor}>{formatChange(change)}</span>
       </td>
       <td className={styles.models}>
-        <LeanBars analysis={analysis} />
+        <LiftBars analysis={analysis} />
       </td>
-      <td className={styles.advice}>
+      <td className={styles.signal}>
         {analysis ? (
-          <span
-            className="badge"
-            data-action={analysis.recommendation.action}
-            data-abstained={analysis.recommendation.abstained}
-            role="img"
-            aria-label={describeRecommendation(analysis.recommendation)}
-            title={`${describeRecommendation(analysis.recommendation)}. ${analysis.recommendation.reason}`}
-          >
-            {ACTION_GLYPH[analysis.recommendation.action]} {ACTION_LABEL[analysis.recommendation.action]}{' '}
-            <b>{formatConfidence(analysis.recommendation.confidence)}</b>
-          </span>
+          <SignalBadge recommendation={analysis.recommendation} validity={validity} stale={stale !== null} />
         ) : (
           <span className={styles.missing}>–</span>
         )}
       </td>
-    </tr>
+    </>
   )
-})
+}
 
 /** Scrolls the table, never the page, so far that the row is seen below the headings. */
 function keepInView(row: HTMLTableRowElement): void {

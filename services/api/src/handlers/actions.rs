@@ -66,7 +66,7 @@ impl From<StoredAction> for ActionBody {
 /// Splits, spin-offs and dividends of one stock.
 #[utoipa::path(
     get, path = "/stocks/{ticker}/actions", tag = "stocks",
-    params(("ticker" = String, Path, description = "Symbol, such as AAPL")),
+    params(("ticker" = String, Path, description = "Symbol, such as AAPL", max_length = 15)),
     responses(
         (status = 200, body = ActionsBody),
         (status = 404, body = ErrorBody, description = "`unknown_ticker`"),

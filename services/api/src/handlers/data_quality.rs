@@ -62,7 +62,7 @@ struct GapBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Finding)]
 struct FindingBody {
-    /// Whose.
+    /// Whose; `^NYSE` for all stocks together.
     #[schema(value_type = String)]
     ticker: Ticker,
     /// The session, New York date.
@@ -151,8 +151,10 @@ impl From<QuarantineCount> for QuarantineBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct DataQualityQuery {
     /// Only this stock, such as `AAPL`.
+    #[param(max_length = 15)]
     ticker: Option<String>,
     /// Most gaps, and most findings, in the answer: 1 to 20000, by default 1000.
+    #[param(minimum = 1, maximum = 20000)]
     limit: Option<u32>,
 }
 
@@ -187,13 +189,9 @@ pub(super) async fn report(
             .then_with(|| left.ticker.cmp(&right.ticker))
     });
     let ever = (NaiveDate::default(), as_of.date_naive());
-    let mut findings = ask(storage::findings_between(
-        &state.pool,
-        ticker.as_ref(),
-        ever.0,
-        ever.1,
-    ))
-    .await?;
+    let mut findings = ask(storage::findings_between(&state.pool, None, ever.0, ever.1)).await?;
+    // A day without trading is everybody's.
+    findings.retain(|finding| asked_for(&finding.ticker) || finding.ticker == Finding::market());
     findings.reverse();
     let mut refused = ask(storage::quarantine_counts(
         &state.pool,

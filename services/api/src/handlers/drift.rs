@@ -74,6 +74,8 @@ struct EpisodeBody {
     action: Option<&'static str>,
     /// When that was done.
     acted_at: Option<DateTime<Utc>>,
+    /// When a night had carried out the training that was asked for; null while the request is open.
+    retrained_at: Option<DateTime<Utc>>,
 }
 
 impl From<&DriftReport> for LookBody {
@@ -96,6 +98,7 @@ impl From<DriftEpisode> for EpisodeBody {
             ended_at: episode.ended_at,
             action: episode.action.map(|(action, _)| action.name()),
             acted_at: episode.action.map(|(_, at)| at),
+            retrained_at: episode.retrained_at,
         }
     }
 }
@@ -106,6 +109,7 @@ impl From<DriftEpisode> for EpisodeBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct DriftQuery {
     /// Most looks of each kind: 1 to 2000, by default 50.
+    #[param(minimum = 1, maximum = 2000)]
     limit: Option<u32>,
 }
 

@@ -68,8 +68,10 @@ struct VintageBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct MacroQuery {
     /// Only this series, such as `CPIAUCSL`.
+    #[param(max_length = 25)]
     series: Option<String>,
     /// So many of the newest vintages of each series, revisions included: 1 to 40000; by default none.
+    #[param(minimum = 1, maximum = 40000)]
     history: Option<u32>,
 }
 

@@ -6,6 +6,7 @@ mod drift;
 mod economy;
 mod frontend;
 mod models;
+mod moment;
 mod news;
 mod openapi;
 mod operations;
@@ -21,15 +22,20 @@ use axum::{
     extract::{FromRequestParts, Request, State},
     http::{HeaderValue, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use storage::StorageError;
+use tower_http::compression::CompressionLayer;
 
 use crate::{error::ApiError, socket, state::AppState};
 
 /// A client that waits longer has left.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a path and of each of its parts: no file system has longer names, and nothing here is called so.
+const MOST_PATH_BYTES: usize = 2_048;
+const MOST_PART_BYTES: usize = 255;
 
 /// All routes.
 pub(crate) fn router(state: AppState) -> Router {
@@ -52,10 +58,12 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(openapi::document))
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::map_response(never_cached));
+        .layer(middleware::map_response(never_cached))
+        .layer(CompressionLayer::new());
     answers
         .route("/ws", get(socket::connect))
         .merge(frontend::routes())
+        .layer(middleware::from_fn(bound_path))
         .layer(middleware::from_fn_with_state(state.clone(), count))
         .with_state(state)
 }
@@ -65,6 +73,27 @@ async fn wrong_method(request: Request) -> ApiError {
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
     }
+}
+
+/// Refuses paths that could name nothing, before a file or a table is looked for.
+async fn bound_path(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let problem = if path.len() > MOST_PATH_BYTES {
+        format!(
+            "it has {} bytes: expected {MOST_PATH_BYTES} at most",
+            path.len()
+        )
+    } else if let Some(part) = path.split('/').find(|part| part.len() > MOST_PART_BYTES) {
+        format!(
+            "one of its parts has {} bytes: expected {MOST_PART_BYTES} at most",
+            part.len()
+        )
+    } else if path.contains("%00") {
+        "it holds a zero byte, which no name does".to_owned()
+    } else {
+        return next.run(request).await;
+    };
+    ApiError::bad_parameter("path", problem).into_response()
 }
 
 /// Prices are old within a minute.

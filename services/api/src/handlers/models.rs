@@ -71,7 +71,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<ModelsBod
 /// One model's whole card: its `model.json`.
 #[utoipa::path(
     get, path = "/models/{id}", tag = "models",
-    params(("id" = String, Path, description = "Model id")),
+    params(("id" = String, Path, description = "Model id", pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}$")),
     responses(
         (status = 200, description = "`model.json`", body = Object),
         (status = 404, body = ErrorBody, description = "`unknown_model`"),

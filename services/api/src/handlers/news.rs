@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Path, Query, ask,
-    stocks::{as_cursor, bad_cursor, cursor, limit, watched},
+    stocks::{as_cursor, bad_cursor, cursor, digits, limit, watched},
 };
 use crate::{
     error::{ApiError, ErrorBody},
@@ -109,15 +109,17 @@ impl From<StoredArticle> for StoryBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct NewsQuery {
     /// Most stories in the answer: 1 to 500, by default 50.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `next_cursor` of the answer to continue.
+    #[param(pattern = "^[0-9]{1,17}-[0-9]{1,18}$")]
     cursor: Option<String>,
 }
 
 /// What was written about one stock, newest first, and how it sounds.
 #[utoipa::path(
     get, path = "/stocks/{ticker}/news", tag = "stocks",
-    params(("ticker" = String, Path, description = "Symbol, such as AAPL"), NewsQuery),
+    params(("ticker" = String, Path, description = "Symbol, such as AAPL", max_length = 15), NewsQuery),
     responses(
         (status = 200, body = NewsBody),
         (status = 400, body = ErrorBody, description = "`bad_parameter` or `bad_cursor`"),
@@ -144,6 +146,9 @@ pub(super) async fn list(
     }))
 }
 
+/// The largest number that the database counts to has more digits; no table gets near it.
+const MOST_ID_DIGITS: usize = 18;
+
 /// Many stories come with one answer, at one moment: the story's number tells them apart.
 fn as_place(time: DateTime<Utc>, article_id: i64) -> String {
     format!("{}-{article_id}", as_cursor(time))
@@ -151,7 +156,7 @@ fn as_place(time: DateTime<Utc>, article_id: i64) -> String {
 
 fn place(text: &str) -> Result<(DateTime<Utc>, i64), ApiError> {
     let (time, article_id) = text.split_once('-').ok_or_else(|| bad_cursor(text))?;
-    let article_id = article_id.parse().map_err(|_| bad_cursor(text))?;
+    let article_id = digits(article_id, MOST_ID_DIGITS).ok_or_else(|| bad_cursor(text))?;
     Ok((cursor(time).map_err(|_| bad_cursor(text))?, article_id))
 }
 
@@ -163,7 +168,15 @@ mod tests {
     fn a_place_comes_back_as_it_was() {
         let time: DateTime<Utc> = "2026-03-26T13:30:00.000001Z".parse().unwrap();
         assert_eq!(place(&as_place(time, 17)).unwrap(), (time, 17));
-        for bad in ["", "-", "17", "yesterday-17", "17-x"] {
+        for bad in [
+            "",
+            "-",
+            "17",
+            "yesterday-17",
+            "17-x",
+            "17--1",
+            "17-9999999999999999999",
+        ] {
             assert!(
                 place(bad)
                     .unwrap_err()

@@ -10,7 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    body::{ModelsInUseBody, Phase, SetupBody},
+    body::{ModelsInUseBody, Phase, SetupBody, StaleBody},
+    staleness::Silence,
     state::AppState,
 };
 
@@ -27,6 +28,10 @@ pub(super) struct HealthBody {
     phase: Phase,
     /// The parts.
     parts: PartsBody,
+    /// The market is open and sends no bars; null when it does.
+    stale: Option<StaleBody>,
+    /// What an operator must know, a sentence each.
+    trouble: Vec<String>,
     /// What a first start still compiles; null when nothing is compiled, or all is done.
     setup: Option<SetupBody>,
 }
@@ -39,6 +44,8 @@ struct PartsBody {
     database: &'static str,
     /// Whether new bars are read and analysed.
     live_path: &'static str,
+    /// Whether an open market sends bars: `failing` when it does not, `partial` when it sends none of some stocks.
+    prices: &'static str,
     /// Whether what lies on disk is in use.
     models: &'static str,
     /// The champions in use.
@@ -53,8 +60,10 @@ struct PartsBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ready)]
 pub(super) struct ReadyBody {
-    /// The database answers and its bars were read.
+    /// The database answers, its bars were read, and an open market sends new ones.
     ready: bool,
+    /// What is missing; null when it is ready.
+    reason: Option<String>,
 }
 
 /// Liveness, and the state of the parts.
@@ -66,8 +75,9 @@ pub(super) async fn health(State(state): State<AppState>) -> Json<HealthBody> {
     let view = state.board.view();
     let well = |well: bool| if well { "ok" } else { "failing" };
     let live_path = progress.loaded && progress.trouble.is_none();
+    let Silence { stale, some } = state.watcher.silence();
     Json(HealthBody {
-        status: if database && live_path && models_well {
+        status: if database && live_path && models_well && stale.is_none() {
             "ok"
         } else {
             "degraded"
@@ -76,29 +86,47 @@ pub(super) async fn health(State(state): State<AppState>) -> Json<HealthBody> {
         parts: PartsBody {
             database: well(database),
             live_path: well(live_path),
+            prices: if stale.is_none() && some.is_some() {
+                "partial"
+            } else {
+                well(stale.is_none())
+            },
             models: well(models_well),
             champions: view.status().models.clone(),
             tickers_ready: progress.ready,
             tickers_watched: progress.watched,
         },
+        stale,
+        trouble: view.status().trouble.clone(),
         setup: view.status().setup.clone(),
     })
 }
 
-/// Readiness: 200 when requests will be answered.
+/// Readiness: 200 when requests will be answered, and by prices of now.
 #[utoipa::path(
     get, path = "/ready", tag = "operations",
     responses((status = 200, body = ReadyBody), (status = 503, body = ReadyBody)),
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<ReadyBody>) {
-    let loaded = state.progress.borrow().loaded;
-    let ready = loaded && database_answers(&state).await;
-    let status = if ready {
+    let reason = unready(&state).await;
+    let status = if reason.is_none() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(ReadyBody { ready }))
+    let ready = reason.is_none();
+    (status, Json(ReadyBody { ready, reason }))
+}
+
+/// What keeps the service from its work.
+async fn unready(state: &AppState) -> Option<String> {
+    if !state.progress.borrow().loaded {
+        return Some("The stored bars have not been read yet".to_owned());
+    }
+    if !database_answers(state).await {
+        return Some("The database does not answer".to_owned());
+    }
+    state.watcher.silence().stale.map(|stale| stale.message)
 }
 
 /// Counters and latencies in Prometheus' text format.

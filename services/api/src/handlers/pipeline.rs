@@ -133,6 +133,7 @@ impl StepTickerBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct RunsQuery {
     /// Most runs in the answer: 1 to 200, by default 10.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 

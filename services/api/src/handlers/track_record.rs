@@ -3,14 +3,15 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use axum::{Json, extract::State};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Action, Class, DISCLAIMER, ModelId, ModelKind};
+use domain::{DISCLAIMER, Direction, ModelId, ModelKind, ResolvedSignal};
 use model_registry::{ChampionsFile, list_artifacts};
 use serde::{Deserialize, Serialize};
-use storage::{ModelRecord, RecordBin, ResolvedRecommendation};
+use storage::{ModelRecord, RecordBin};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Query, ask};
 use crate::{
+    body::StandingBody,
     champions::Places,
     error::{ApiError, ErrorBody},
     state::AppState,
@@ -32,7 +33,9 @@ pub(super) struct TrackRecordBody {
     from: DateTime<Utc>,
     /// Spread and fees of entering and leaving that net returns are less by, basis points.
     round_trip_cost_bps: f64,
-    /// Recommendations to buy and sell, whichever models made them.
+    /// How the present champions' rules have fared, as beside each of their signals; null before that is known.
+    standing: Option<StandingsBody>,
+    /// Recommendations to buy and sell, whichever models made them, each for itself though many overlap.
     recommendations: RecommendationsBody,
     /// What each model said by itself, confirmed or not.
     models: Vec<ModelRecordBody>,
@@ -42,6 +45,16 @@ pub(super) struct TrackRecordBody {
     without_outcome: usize,
     /// What all this is not.
     disclaimer: &'static str,
+}
+
+/// The standings of both rules.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Standings)]
+struct StandingsBody {
+    /// Of the buys.
+    buy: StandingBody,
+    /// Of the sells.
+    sell: StandingBody,
 }
 
 /// Resolved recommendations to buy and sell. Shares and means are null without any.
@@ -127,6 +140,7 @@ struct CalibrationBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct TrackRecordQuery {
     /// Days back from now: 1 to 3650, by default 90.
+    #[param(minimum = 1, maximum = 3650)]
     days: Option<u32>,
 }
 
@@ -171,7 +185,7 @@ pub(super) async fn report(
     let (mut recommendations, mut waiting, mut without_outcome) = (Vec::new(), 0, 0);
     if let Some(name) = known.label_settings.first() {
         let pool = &state.pool;
-        recommendations = ask(storage::resolved_recommendations(pool, name, from, as_of)).await?;
+        recommendations = ask(storage::resolved_signals(pool, None, name, from, as_of)).await?;
         for (_, bar_start) in ask(storage::unresolved_predictions(pool, name, from, as_of)).await? {
             if bar_start + OVERDUE > as_of {
                 waiting += usize::from(!ends_session(bar_start));
@@ -180,7 +194,16 @@ pub(super) async fn report(
             }
         }
     }
+    let standing = state
+        .standings
+        .borrow()
+        .both()
+        .map(|[buy, sell]| StandingsBody {
+            buy: buy.into(),
+            sell: sell.into(),
+        });
     Ok(Json(TrackRecordBody {
+        standing,
         as_of,
         from,
         round_trip_cost_bps: cost_bps,
@@ -280,47 +303,30 @@ impl From<&RecordBin> for CalibrationBody {
 
 impl RecommendationsBody {
     /// `resolved` ascending by time.
-    fn new(resolved: &[ResolvedRecommendation], cost_bps: f64) -> Self {
+    fn new(resolved: &[ResolvedSignal], cost_bps: f64) -> Self {
         let count = resolved.len();
-        let start = |row: &ResolvedRecommendation| row.recommendation.bar_start;
-        let mut body = Self {
-            count,
-            since: resolved.first().map(start),
-            until: resolved.last().map(start),
-            buys: 0,
-            sells: 0,
-            hits: 0,
-            opposite: 0,
-            hit_rate: None,
-            mean_return_bps: None,
-            mean_net_return_bps: None,
-            total_net_return_bps: 0.0,
-            losses: 0,
-            worst_net_return_bps: None,
+        let number = |counted: &dyn Fn(&ResolvedSignal) -> bool| {
+            resolved.iter().filter(|signal| counted(signal)).count()
         };
-        for row in resolved {
-            let (direction, sign) = match row.recommendation.action {
-                Action::Buy => (Class::Up, 1.0),
-                Action::Sell => (Class::Down, -1.0),
-                Action::Hold => continue,
-            };
-            let label = row.outcome.label;
-            body.buys += usize::from(direction == Class::Up);
-            body.sells += usize::from(direction == Class::Down);
-            body.hits += usize::from(label == direction);
-            body.opposite += usize::from(label != direction && label != Class::Neutral);
-            let net_bps = 1e4 * sign * row.outcome.gross_return - cost_bps;
-            body.total_net_return_bps += net_bps;
-            body.losses += usize::from(net_bps < 0.0);
-            let worst = body.worst_net_return_bps.unwrap_or(net_bps);
-            body.worst_net_return_bps = Some(worst.min(net_bps));
+        let net_bps = || resolved.iter().map(|signal| signal.net_bps(cost_bps));
+        // An empty sum of floats is -0.
+        let total = net_bps().sum::<f64>() + 0.0;
+        let mean = (count > 0).then(|| total / count as f64);
+        let hits = number(&ResolvedSignal::is_hit);
+        Self {
+            count,
+            since: resolved.first().map(|signal| signal.bar_start),
+            until: resolved.last().map(|signal| signal.bar_start),
+            buys: number(&|signal| signal.direction == Direction::Up),
+            sells: number(&|signal| signal.direction == Direction::Down),
+            hits,
+            opposite: number(&ResolvedSignal::is_opposite),
+            hit_rate: (count > 0).then(|| hits as f64 / count as f64),
+            mean_return_bps: mean.map(|mean| mean + cost_bps),
+            mean_net_return_bps: mean,
+            total_net_return_bps: total,
+            losses: net_bps().filter(|bps| *bps < 0.0).count(),
+            worst_net_return_bps: net_bps().min_by(f64::total_cmp),
         }
-        if count > 0 {
-            let mean_net = body.total_net_return_bps / count as f64;
-            body.hit_rate = Some(body.hits as f64 / count as f64);
-            body.mean_net_return_bps = Some(mean_net);
-            body.mean_return_bps = Some(mean_net + cost_bps);
-        }
-        body
     }
 }

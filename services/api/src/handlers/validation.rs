@@ -75,9 +75,10 @@ impl ValidationBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct ValidationsQuery {
     /// `lstm` or `transformer`; by default both.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(lstm|transformer)$")]
     kind: Option<ModelKind>,
     /// Most comparisons in the answer: 1 to 500, by default 20.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 

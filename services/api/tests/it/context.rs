@@ -248,7 +248,7 @@ async fn a_split_changes_all_bars_in_memory_at_once(pool: PgPool) {
             high,
             price(bar.low),
             price(bar.close),
-            bar.volume as f64,
+            bar.volume,
         )
         .unwrap()
     };
@@ -259,6 +259,60 @@ async fn a_split_changes_all_bars_in_memory_at_once(pool: PgPool) {
         let history = stored(place + 1).await;
         assert_says(&analysis, batch(service.folder.path(), &ids, &history));
     }
+    service.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_bar_that_brings_its_split_along_is_analysed_on_the_new_basis(pool: PgPool) {
+    let starts = minutes(WARM, day(26));
+    let bars = walk(14, &starts);
+    let known = starts.len() - 300;
+    commit(&pool, "AAPL", &bars[..known]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ids = promote_random_models(folder.path(), 14);
+    let service = Service::start_in(folder, &pool, &["AAPL"]).await;
+    service
+        .wait_for("/stocks", |answer| {
+            !answer["stocks"][0]["analysis"].is_null()
+        })
+        .await;
+    let (mut socket, _) = service.socket().await;
+
+    // As the price ingestor stores the first answer of an ex-date: bars and action together.
+    let now = Utc::now();
+    let split = CorporateAction {
+        ticker: ticker("AAPL"),
+        ex_date: now.date_naive(),
+        effective_at: now,
+        change: ShareChange::Split { ratio: 4.0 },
+    };
+    let [open, high, low, close] = {
+        let bar = &bars[known];
+        [bar.open, bar.high, bar.low, bar.close].map(|price| price.get() / 4.0)
+    };
+    let first = Bar::new(starts[known], open, high, low, close, bars[known].volume).unwrap();
+    let row = storage::VendorBar {
+        ticker: ticker("AAPL"),
+        bar: first,
+        source: "yahoo",
+        fetched_at: Utc::now(),
+    };
+    let mut transaction = storage::begin(&pool).await.unwrap();
+    storage::write_corporate_actions(&mut transaction, &[split], "yahoo", Utc::now())
+        .await
+        .unwrap();
+    storage::write_bars(&mut transaction, &[row]).await.unwrap();
+    storage::commit(transaction).await.unwrap();
+
+    // The first analysis of that bar knows nothing of a step.
+    let analysis = socket.next_of("analysis", "AAPL").await;
+    assert_eq!(analysis["bar"]["time"], text(first.start));
+    let (from, to) = (bars[0].start, bars[known + 1].start);
+    let history = storage::bars_between(&pool, &ticker("AAPL"), from, to)
+        .await
+        .unwrap();
+    assert!((history[0].close.get() - bars[0].close.get() / 4.0).abs() < 1e-9);
+    assert_says(&analysis, batch(service.folder.path(), &ids, &history));
     service.stop().await;
 }
 

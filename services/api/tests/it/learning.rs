@@ -38,9 +38,10 @@ async fn say(pool: &PgPool, models: &[ModelId; 2], start: DateTime<Utc>, action:
         ticker: ticker("AAPL"),
         bar_start: start,
         action,
-        confidence: 0.5,
         reason: "A test says so.".to_owned(),
         abstained: false,
+        decision: None,
+        standing: None,
     };
     let as_of = start + TimeDelta::seconds(61);
     storage::store_analyses(pool, as_of, &predictions, &[recommendation])
@@ -91,9 +92,13 @@ async fn the_track_record_shows_what_came_about_losses_included(pool: PgPool) {
         .await
         .unwrap();
 
-    let (_, record) = service.get("/track-record").await;
+    let record = service
+        .wait_for("/track-record", |record| !record["standing"].is_null())
+        .await;
     let recommendations = &record["recommendations"];
     assert_eq!(recommendations["count"], 4);
+    // They were made before decisions were stored, by another rule than that of today.
+    assert_eq!(record["standing"]["buy"]["bets"], 0);
     assert_eq!(
         [&recommendations["buys"], &recommendations["sells"]],
         [&json!(2), &json!(2)]
@@ -202,7 +207,7 @@ async fn drift_is_shown_with_its_history_and_what_was_done(pool: PgPool) {
         answer["lstm"]["episode"],
         json!({
             "model_id": "lstm-1", "began_at": "2018-03-26T18:30:00Z", "ended_at": null,
-            "action": "retraining_requested", "acted_at": "2018-03-26T18:30:00Z"
+            "action": "retraining_requested", "acted_at": "2018-03-26T18:30:00Z", "retrained_at": null
         })
     );
     assert_eq!(answer["transformer"]["newest"], Value::Null);

@@ -9,10 +9,14 @@
 
 mod context;
 mod data;
+mod faults;
 mod learning;
 mod live;
 mod pipeline;
 mod reload;
+mod requests;
 mod rest;
+mod signals;
 mod socket;
+mod staleness;
 mod support;

@@ -58,6 +58,32 @@ async fn stocks_are_listed_with_their_change_since_the_session_before(pool: PgPo
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn answers_are_compressed_for_those_who_can_read_that(pool: PgPool) {
+    two_sessions(&pool).await;
+    let service = Service::start(&pool, &["AAPL"]).await;
+    let get = async |encodings: &str| {
+        let request = Request::get("/stocks/AAPL/historical")
+            .header("accept-encoding", encodings)
+            .body(Body::empty())
+            .unwrap();
+        let answer = service.router.clone().oneshot(request).await.unwrap();
+        let encoding = answer.headers().get("content-encoding").cloned();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20)
+            .await
+            .unwrap();
+        (encoding, body.len())
+    };
+    let (plain, plain_bytes) = get("identity").await;
+    let (gzip, gzip_bytes) = get("gzip, deflate, br").await;
+    assert_eq!((plain, gzip.unwrap().to_str().unwrap()), (None, "gzip"));
+    assert!(
+        gzip_bytes * 3 < plain_bytes,
+        "{gzip_bytes} of {plain_bytes} bytes"
+    );
+    service.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn history_comes_in_pages_that_go_back_in_time(pool: PgPool) {
     let bars = two_sessions(&pool).await;
     let service = Service::start(&pool, &["AAPL"]).await;
@@ -209,9 +235,11 @@ async fn predictions_are_paged_newest_first(pool: PgPool) {
             ticker: ticker("AAPL"),
             bar_start: bar.start,
             action: Action::Buy,
-            confidence: 0.5,
             reason: "both models expect a rise".to_owned(),
             abstained: false,
+            // As all of them before decisions were stored.
+            decision: None,
+            standing: None,
         };
         let predictions = ModelKind::ALL.map(prediction);
         storage::store_analyses(&pool, bar.close_time(), &predictions, &[recommendation])
@@ -223,7 +251,13 @@ async fn predictions_are_paged_newest_first(pool: PgPool) {
     assert_eq!(newest["bar_time"], "2018-03-23T13:34:00Z");
     assert_eq!(newest["as_of"], "2018-03-23T13:35:00Z");
     assert_eq!(newest["lstm"]["up"], 0.5);
-    assert_eq!(newest["recommendation"]["action"], "buy");
+    assert_eq!(
+        newest["recommendation"],
+        serde_json::json!({
+            "action": "buy", "reason": "both models expect a rise", "abstained": false,
+            "disclaimer": domain::DISCLAIMER, "decision": null, "standing": null
+        })
+    );
     let cursor = first["next_cursor"].as_str().unwrap();
     let (_, second) = service
         .get(&format!("/stocks/AAPL/predictions?limit=3&cursor={cursor}"))

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use alerts::{AlertSettings, Alerts};
 use api::{App, Settings, Source, Timing};
 use axum::Router;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -117,6 +118,18 @@ impl Service {
         symbols: &[&str],
         timing: Timing,
     ) -> Self {
+        let nobody = Alerts::new(AlertSettings::default()).unwrap();
+        Self::start_at(folder, pool, symbols, timing, Clock::system(), nobody).await
+    }
+
+    pub(crate) async fn start_at(
+        folder: TempDir,
+        pool: &PgPool,
+        symbols: &[&str],
+        timing: Timing,
+        clock: Clock,
+        alerts: Alerts,
+    ) -> Self {
         let tickers = symbols.iter().map(|symbol| Listing {
             ticker: ticker(symbol),
             name: format!("{symbol} Inc."),
@@ -129,6 +142,7 @@ impl Service {
             model_config: model_config(folder.path()),
             source: Source::Simulated,
             build_file: Some(build_file(folder.path())),
+            alerts,
             universe: Universe {
                 tickers: tickers.collect(),
             },
@@ -138,7 +152,7 @@ impl Service {
         let shutdown = CancellationToken::new();
         let listener = api::bind(settings.address).unwrap();
         let address = listener.local_addr().unwrap();
-        let app = App::start(settings, pool.clone(), Clock::system(), shutdown.clone())
+        let app = App::start(settings, pool.clone(), clock, shutdown.clone())
             .await
             .unwrap();
         let router = app.router();
@@ -151,8 +165,9 @@ impl Service {
             shutdown,
             serving,
         };
+        // Not readiness: during a session of today these bars are old.
         service
-            .wait_for("/ready", |answer| answer["ready"] == true)
+            .wait_for("/health", |answer| answer["parts"]["live_path"] == "ok")
             .await;
         service
     }

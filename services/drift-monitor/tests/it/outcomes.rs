@@ -65,7 +65,7 @@ async fn outcomes_are_stored_once_their_barriers_are_touched_and_never_again(poo
                 bar.high.get() * 1.01,
                 bar.low.get() * 0.99,
                 bar.close.get(),
-                bar.volume as f64,
+                bar.volume,
             )
             .unwrap(),
             source: "test",

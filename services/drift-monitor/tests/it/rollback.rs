@@ -1,8 +1,11 @@
 //! What is done about a champion that fails.
 
+use std::{fs::File, time::Duration};
+
 use chrono::TimeDelta;
 use domain::Bar;
 use drift_monitor::Look;
+use model_registry::ChampionsFile;
 use storage::{
     DriftState, EpisodeAction, ModelEventKind, PgPool, newest_drift_episode, recent_drift_reports,
     recent_model_events,
@@ -106,6 +109,49 @@ async fn a_spoilt_champion_gives_way_to_the_one_before_and_only_once(pool: PgPoo
         EpisodeAction::RetrainingRequested
     );
     assert_eq!(world.alerts().len(), 1);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_promotion_during_a_rollback_stands(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let honest = world.write_model("lstm-honest", Quality::Honest);
+    let spoilt = world.write_model("lstm-spoilt", Quality::Spoilt);
+    let fresh = world.write_model("lstm-fresh", Quality::Honest);
+    world.promote(&honest, world.close(9));
+    world.promote(&spoilt, world.close(3));
+    world.predict(&spoilt).await;
+    let as_of = world.close(0) + TimeDelta::minutes(16);
+    world.monitor().resolve(as_of).await.unwrap();
+    look(&world, 20, 1).await;
+
+    // Somebody else is at the champions' file while the monitor makes up its mind.
+    let path = world.places.champions.path();
+    let lock = File::create(path.with_added_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let promotion = async {
+        let waiting = "select exists (select from pg_stat_activity \
+                       where datname = current_database() and state = 'idle in transaction')";
+        while !sqlx::query_scalar::<_, bool>(waiting)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let copy = ChampionsFile::new(path.with_extension("copy"));
+        std::fs::copy(path, copy.path()).unwrap();
+        let at = world.close(0) + TimeDelta::minutes(45);
+        copy.promote(KIND, fresh.clone(), at, "for a test").unwrap();
+        std::fs::rename(copy.path(), path).unwrap();
+        lock.unlock().unwrap();
+    };
+    let (looks, ()) = tokio::join!(look(&world, 50, 1), promotion);
+    assert_eq!(looks[0].state, DriftState::Critical);
+    assert_eq!(looks[0].action, "");
+    assert_eq!(world.record().champion, fresh);
+    assert_eq!(recent_model_events(&pool, 9).await.unwrap(), []);
+    let episode = newest_drift_episode(&pool, KIND).await.unwrap().unwrap();
+    assert_eq!(episode.action, None);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

@@ -8,7 +8,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::{Due, Fault};
 use crate::{
     random,
-    yahoo::wire::{AdjustedClose, ChartResult, Quote},
+    yahoo::wire::{AdjustedClose, ChartResult, Quote, Shares},
 };
 
 /// How many rows a coarser answer puts into one.
@@ -114,7 +114,7 @@ fn coarser(result: &mut ChartResult, is_minutes: bool) -> bool {
                 rows.iter()
                     .flatten()
                     .copied()
-                    .reduce(|sum, next| sum + next)
+                    .reduce(|sum, next| Shares(sum.0 + next.0))
             })
             .collect();
     }
@@ -192,11 +192,11 @@ fn provisional(result: &mut ChartResult, due: &Due, now: DateTime<Utc>) -> bool 
         let (Some(open), Some(close), Some(volume)) = (open, close, volume) else {
             continue;
         };
-        if !young(*time) || *volume == 0 {
+        if !young(*time) || volume.0 == 0.0 {
             continue;
         }
         let mut lot = random::stream(0, &format!("{symbol} {time} provisional"), None);
-        *volume = (*volume as f64 * lot.random_range(0.5..0.95)) as u64;
+        volume.0 = (volume.0 * lot.random_range(0.5..0.95)).floor();
         let part = lot.random_range(0.2..0.8);
         *close = f64::from((*open + (*close - *open) * part) as f32);
         changed = true;
@@ -225,7 +225,7 @@ fn bad_ticks(result: &mut ChartResult, due: &Due) -> bool {
         .zip(close)
         .zip(volume)
         .filter_map(|((((open, high), low), close), volume)| {
-            let traded = volume.is_some_and(|volume| volume > 0);
+            let traded = volume.is_some_and(|volume| volume.0 > 0.0);
             let prices = (
                 open.as_mut()?,
                 high.as_mut()?,

@@ -302,7 +302,7 @@ impl Market {
                         bar.high.get(),
                         bar.low.get(),
                         bar.close.get(),
-                        bar.volume,
+                        bar.volume.to_string(),
                     ))?;
                     written += 1;
                 }
@@ -394,7 +394,7 @@ impl<'a> Stock<'a> {
         let rebased = |bar: &Bar| {
             let [open, high, low, close] =
                 [bar.open, bar.high, bar.low, bar.close].map(|price| price.get() * factor);
-            let volume = (bar.volume as f64 / factor).round();
+            let volume = (bar.volume / factor).round();
             Bar::new(bar.start, open, high, low, close, volume)
         };
         bars.iter().flat_map(rebased).collect()
@@ -483,7 +483,7 @@ pub struct DailyBar {
     /// Last trade.
     pub close: f64,
     /// Shares traded.
-    pub volume: u64,
+    pub volume: f64,
 }
 
 impl DailyBar {
@@ -497,7 +497,7 @@ impl DailyBar {
             high: self.high * factor,
             low: self.low * factor,
             close: self.close * factor,
-            volume: (self.volume as f64 / factor).round() as u64,
+            volume: (self.volume / factor).round(),
         }
     }
 

@@ -36,7 +36,7 @@ impl OfficialDays {
                 high: row.high,
                 low: row.low,
                 close: row.close,
-                volume: row.volume.max(0.0) as u64,
+                volume: row.volume.max(0.0),
             };
             days.entry(row.ticker).or_default().push((row.date, day));
         }

@@ -113,11 +113,49 @@ impl RecordedNews {
     }
 }
 
+/// The rows that can be used; of the others it says how many there are and what is wrong with the first.
 fn read_rows(path: &Path) -> Result<Vec<Row>, TableError> {
-    table::read(
-        path,
-        "ticker,published_at,first_seen,title,publisher,url (Finnhub's names headline and source too)",
-    )
+    const EXPECTED: &str = "ticker,published_at,first_seen,title,publisher,url (Finnhub's names headline and source too)";
+    let failed = |source| TableError::Row {
+        path: path.to_owned(),
+        expected: EXPECTED,
+        source,
+    };
+    let mut table = table::open(path)?;
+    let header = table.headers().map_err(failed)?.clone();
+    let columns = EXPECTED.split([' ', ',']).take(6);
+    let mut columns = columns.map(|name| match name {
+        "title" => ["title", "headline"],
+        "publisher" => ["publisher", "source"],
+        name => [name, name],
+    });
+    if columns.any(|names| !header.iter().any(|cell| names.contains(&cell))) {
+        return Err(TableError::Columns {
+            path: path.to_owned(),
+            expected: EXPECTED,
+        });
+    }
+    let mut rows = Vec::new();
+    let mut left_out = Vec::new();
+    for row in table.into_deserialize() {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(error) if matches!(error.kind(), csv::ErrorKind::Io(_)) => {
+                return Err(failed(error));
+            }
+            Err(error) => left_out.push(error),
+        }
+    }
+    if let Some(error) = left_out.first() {
+        tracing::warn!(
+            rows = left_out.len(),
+            error = error as &dyn std::error::Error,
+            "{} headlines of {} cannot be used and are left out",
+            left_out.len(),
+            path.display()
+        );
+    }
+    Ok(rows)
 }
 
 /// The collectors looked about once a day, so that a story's first sighting can be a day late; its own time is then
@@ -154,6 +192,23 @@ mod tests {
 
     fn time(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_used_does_not_cost_the_others() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("news.csv");
+        let header = "ticker,published_at,first_seen,title,publisher,url\n";
+        let rows = "AAPL,2018-03-01T15:00:00Z,,No time,Wire,\n\
+                    AAPL,2018-03-01T15:00:00Z,2018-03-01 15:00:00,No zone,Wire,\n\
+                    AAPL,2018-03-01T15:00:00Z,2018-03-01T15:00:30Z,Good,Wire,\n";
+        std::fs::write(&path, format!("{header}{rows}")).unwrap();
+        let rows = read_rows(&path).unwrap();
+        let titles: Vec<&str> = rows.iter().map(|row| row.title.as_str()).collect();
+        assert_eq!(titles, ["Good"]);
+        std::fs::write(&path, "ticker,title\nAAPL,when?\n").unwrap();
+        let message = read_rows(&path).err().unwrap().to_string();
+        assert!(message.contains("first_seen"), "{message}");
     }
 
     #[test]

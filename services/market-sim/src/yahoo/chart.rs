@@ -14,7 +14,7 @@ use super::{
     meta::{Asked, meta},
     wire::{
         AdjustedClose, Chart, ChartAnswer, ChartResult, DividendEvent, Events, Indicators, Quote,
-        Refusal, SplitEvent,
+        Refusal, Shares, SplitEvent,
     },
 };
 use crate::{
@@ -299,7 +299,7 @@ fn quote(rows: &[Row]) -> Quote {
         close: prices(|values| values.close),
         volume: Some(
             rows.iter()
-                .map(|row| row.values.map(|values| values.volume))
+                .map(|row| row.values.map(|values| Shares(values.volume)))
                 .collect(),
         ),
     }

@@ -8,7 +8,7 @@ use chrono_tz::America::New_York;
 
 use super::{
     chart::RANGES,
-    wire::{Meta, PeriodInfo, TradingPeriod, TradingPeriods},
+    wire::{Meta, PeriodInfo, Shares, TradingPeriod, TradingPeriods},
 };
 use crate::{
     market::Stock,
@@ -83,7 +83,7 @@ pub(crate) fn meta(
         fifty_two_week_low: rounded(low),
         regular_market_day_high: rounded(latest.day.high),
         regular_market_day_low: rounded(latest.day.low),
-        regular_market_volume: latest.day.volume,
+        regular_market_volume: Shares(latest.day.volume),
         long_name: profile.name.clone(),
         short_name: profile.name.clone(),
         chart_previous_close: close_before(first_in_window),

@@ -206,7 +206,7 @@ fn pricing(stock: Stock<'_>, latest: &Latest) -> PricingData {
         quote_type: EQUITY,
         market_hours: REGULAR_MARKET,
         change_percent: (change / before * 100.0) as f32,
-        day_volume: i64::try_from(latest.day.volume).unwrap_or(i64::MAX),
+        day_volume: latest.day.volume as i64,
         day_high: latest.day.high as f32,
         day_low: latest.day.low as f32,
         change: change as f32,

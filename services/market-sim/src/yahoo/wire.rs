@@ -46,7 +46,7 @@ pub(crate) struct Meta {
     pub(crate) fifty_two_week_low: f64,
     pub(crate) regular_market_day_high: f64,
     pub(crate) regular_market_day_low: f64,
-    pub(crate) regular_market_volume: u64,
+    pub(crate) regular_market_volume: Shares,
     pub(crate) long_name: String,
     pub(crate) short_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,8 +132,12 @@ pub(crate) struct Quote {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) close: Option<Vec<Option<f64>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) volume: Option<Vec<Option<u64>>>,
+    pub(crate) volume: Option<Vec<Option<Shares>>>,
 }
+
+/// A number of shares: whole ones go out without a fraction, as Yahoo writes them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Shares(#[serde(serialize_with = "domain::serialize_volume")] pub(crate) f64);
 
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct AdjustedClose {

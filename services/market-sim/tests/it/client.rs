@@ -480,7 +480,10 @@ fn the_program_names_what_is_wrong_with_a_file() {
     .unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("bars.csv has no column ticker, ts"), "{text}");
+    assert!(
+        text.contains("bars.csv has no column ticker: found date, ToD"),
+        "{text}"
+    );
 
     std::fs::write(
         &bars,

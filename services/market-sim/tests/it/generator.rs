@@ -87,12 +87,7 @@ fn every_session_is_full_of_valid_bars_in_whole_cents() {
                 let prices = [bar.open, bar.high, bar.low, bar.close].map(Price::get);
                 assert!(
                     Bar::new(
-                        bar.start,
-                        prices[0],
-                        prices[1],
-                        prices[2],
-                        prices[3],
-                        bar.volume as f64
+                        bar.start, prices[0], prices[1], prices[2], prices[3], bar.volume
                     )
                     .is_ok()
                 );
@@ -173,7 +168,7 @@ fn what_is_planted_can_be_found() {
                 continue;
             };
             let shares = |day: &[Bar], minutes: std::ops::Range<usize>| -> f64 {
-                day[minutes].iter().map(|bar| bar.volume as f64).sum()
+                day[minutes].iter().map(|bar| bar.volume).sum()
             };
             for minute in (60..360).step_by(15) {
                 let last = minute - 15..minute;
@@ -249,7 +244,7 @@ fn the_day_has_its_shape() {
             &full
                 .iter()
                 .flat_map(|day| &day[minutes.clone()])
-                .map(|bar| bar.volume as f64)
+                .map(|bar| bar.volume)
                 .collect::<Vec<_>>(),
         )
     };
@@ -275,7 +270,7 @@ fn the_day_has_its_shape() {
     assert!(range(0..30) > 1.4 * range(180..210), "a restless opening");
     let daily: Vec<f64> = full
         .iter()
-        .map(|day| day.iter().map(|bar| bar.volume as f64).sum())
+        .map(|day| day.iter().map(|bar| bar.volume).sum())
         .collect();
     assert!(
         (0.5..2.0).contains(&(mean(&daily) / 22e6)),

@@ -20,7 +20,7 @@ fn expected(file: &BarFile, ticker: &Ticker, from: &str, to: &str) -> Vec<[f64; 
         .map(|bar| {
             let [open, high, low, close] =
                 [bar.open, bar.high, bar.low, bar.close].map(|price| f64::from(price.get() as f32));
-            [open, high, low, close, bar.volume as f64]
+            [open, high, low, close, bar.volume]
         })
         .collect()
 }

@@ -82,7 +82,7 @@ async fn adjusted_closes_are_yahoos() {
         for (place, day) in days.iter().enumerate() {
             assert_eq!(day.session.to_string(), rows[place][1]);
             assert!((day.close.get() / number(place, 5) - 1.0).abs() < 1e-6);
-            assert_eq!(day.volume as f64, number(place, 7));
+            assert_eq!(day.volume, number(place, 7));
             let adjusted = day.adjusted_close.unwrap().get() * later;
             worst = worst.max((adjusted / number(place, 6) - 1.0).abs());
         }

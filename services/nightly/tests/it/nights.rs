@@ -1,6 +1,6 @@
-use domain::Ticker;
+use domain::{ModelId, ModelKind, Ticker};
 use sqlx::PgPool;
-use storage::{NightLock, PipelineState, record_step_ticker};
+use storage::{EpisodeAction, NightLock, PipelineState, record_step_ticker};
 
 use crate::world::{NIGHT, World, eventually, mail_server, webhook};
 
@@ -173,6 +173,41 @@ async fn a_stock_that_fails_stops_no_other(pool: PgPool) {
     assert!(told[0].contains("gaps left stocks behind"), "{told:?}");
 }
 
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_training_that_the_drift_monitor_asked_for_is_carried_out_once(pool: PgPool) {
+    let world = World::new(pool.clone());
+    world.program("trainer", "echo \"$*\" >> $SCRATCH/trainings");
+    assert_eq!(world.run(&["--requested"]).await, 0);
+    assert!(storage::recent_runs(&pool, 1).await.unwrap().is_empty());
+
+    let at = "2018-03-29T18:30:00Z".parse().unwrap();
+    let (kind, champion) = (ModelKind::Lstm, ModelId::parse("lstm-1").unwrap());
+    let episode = storage::begin_drift_episode(&pool, kind, &champion, at)
+        .await
+        .unwrap();
+    let action = EpisodeAction::RetrainingRequested;
+    assert!(
+        storage::claim_episode_action(&pool, episode.unwrap(), action, at)
+            .await
+            .unwrap()
+    );
+    let retrained = async || {
+        let episode = storage::newest_drift_episode(&pool, kind).await.unwrap();
+        episode.unwrap().retrained_at.is_some()
+    };
+    // Without a validation it is not carried out.
+    world.program("validator", "exit 1");
+    assert_eq!(world.run(&["--requested", "--quick"]).await, 1);
+    assert!(!retrained().await);
+    world.program("validator", "exit 0");
+    assert_eq!(world.run(&["--requested", "--retry", "--quick"]).await, 0);
+    assert!(retrained().await);
+    let trained = ["--until 2018-03-22T20:00:00Z --quick"];
+    assert_eq!(world.lines("trainings"), trained);
+    assert_eq!(world.run(&["--requested", "--again"]).await, 0);
+    assert_eq!(world.lines("trainings"), trained, "once");
+}
+
 /// A trainer that says which process it is and then stays until a file appears.
 const PATIENT_TRAINER: &str = "\
     echo $$ >> $SCRATCH/trainings
@@ -281,6 +316,26 @@ async fn a_step_that_takes_too_long_is_ended_and_tried_again(pool: PgPool) {
     let stat = std::fs::read_to_string(format!("/proc/{helper}/stat")).unwrap_or_default();
     // Ended, or a zombie that nobody has collected yet.
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_step_killed_by_a_signal_is_tried_again(pool: PgPool) {
+    let world = World::new(pool);
+    world.program(
+        "trainer",
+        "echo try >> $SCRATCH/trainings\n\
+         case $(wc -l < $SCRATCH/trainings) in\n\
+         1) kill -KILL $$ ;;\n\
+         2) echo 'epoch 3' ; kill -TERM $$ ;;\n\
+         esac",
+    );
+    assert_eq!(world.run(&[]).await, 0);
+    assert_eq!(world.step("train").await, (Success, 3));
+    let log = world.log();
+    assert!(
+        log.contains("tried again") && log.contains("SIGTERM") && log.contains("epoch 3"),
+        "{log}"
+    );
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

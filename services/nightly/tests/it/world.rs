@@ -42,11 +42,11 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("tandem.toml"), SETTINGS).unwrap();
-        // A market that stands still would never let a pause end.
+        // The market stands still, as it does in a replay while models are trained.
         let clock = service_kit::ReplayClock {
             origin: "2018-03-31T05:30:00Z".parse().unwrap(),
-            speed: 1.0,
-            started: Some(chrono::Utc::now()),
+            speed: 60.0,
+            started: None,
         };
         clock.write(Path::new(&path("clock.json"))).unwrap();
         std::fs::create_dir(path("programs")).unwrap();

@@ -8,5 +8,6 @@
 mod live;
 mod night;
 mod replay;
+mod split;
 mod survival;
 mod world;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use sqlx::PgPool;
+use sqlx::{ConnectOptions as _, PgPool};
+use test_support::HushingProxy;
 
 use crate::world::{World, invented, time};
 
@@ -174,10 +175,12 @@ async fn the_second_source_stands_in_while_the_vendor_is_away_and_the_vendor_has
         raw == all && all > 200,
         "later splits must still apply: {raw} of {all}"
     );
-    let spent: i32 = sqlx::query_scalar("select sum(requests)::int4 from vendor_usage")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let spent: i32 = sqlx::query_scalar(
+        "select sum(requests)::int4 from vendor_usage where vendor = 'alpha_vantage'",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
     assert!((3..=25).contains(&spent), "{spent} requests of 25");
     // What Yahoo says when it is back goes before.
     sqlx::query("update price_data set close = close + 0.01, high = high + 0.01 where source = 'alpha_vantage'")
@@ -258,4 +261,45 @@ async fn the_database_is_restarted_during_a_session() {
     world.until_equal(&pool).await;
     assert!(ingestor.is_running());
     pool.close().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_connection_that_falls_silent_in_mid_store(pool: PgPool) {
+    // A minute of this market is a second, and half a session is left.
+    let world = monday("16:30:00", 60.0).await;
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let proxy = HushingProxy::start(&url).await.unwrap();
+    let mut ingestor = world.ingestor_at(&proxy.through(&url));
+    world.until(time("2018-03-26T16:35:00Z")).await;
+    world.until_equal(&pool).await;
+    // All is written and locked, and the commit never arrives.
+    proxy.hush_at("COMMIT");
+    while proxy.is_waiting() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let silent_since = Instant::now();
+    world.until(world.now() + TimeDelta::minutes(5)).await;
+    world.until_equal(&pool).await;
+    assert!(
+        silent_since.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        silent_since.elapsed()
+    );
+    assert!(ingestor.is_running());
+
+    // Whoever is started in its place is not held up by what it leaves behind.
+    proxy.hush_at("COMMIT");
+    while proxy.is_waiting() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ingestor.kill();
+    let _next = world.ingestor(&pool);
+    let started = Instant::now();
+    world.until(world.now() + TimeDelta::minutes(5)).await;
+    world.until_equal(&pool).await;
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        started.elapsed()
+    );
 }

@@ -13,7 +13,7 @@ use std::{
 use bar_files::{BarFile, CleaningReport};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{Bar, Ticker};
-use market_sim::{Certificates, FaultScript, Faults, Market, Server, Simulator};
+use market_sim::{Certificates, FaultScript, Faults, Market, Server, Simulator, market::Actions};
 use service_kit::{Clock, ReplayClock};
 use sqlx::{ConnectOptions, PgPool, Row};
 use tempfile::TempDir;
@@ -85,6 +85,11 @@ pub(crate) fn invented(tickers: &[&str], from: &str, to: &str) -> Bars {
 impl World {
     /// Serves the bars from a market time on, at a speed. The ingestors' clock is the vendor's until it is set apart.
     pub(crate) async fn open(bars: Bars, now: &str, speed: f64) -> Self {
+        Self::open_with(bars, &Actions::default(), now, speed).await
+    }
+
+    /// As [`World::open`], with splits and dividends.
+    pub(crate) async fn open_with(bars: Bars, actions: &Actions, now: &str, speed: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut universe = String::from("[universe]\ntickers = [\n");
         for ticker in bars.keys() {
@@ -108,7 +113,10 @@ impl World {
             bars: world.bars.clone(),
             report: CleaningReport::default(),
         };
-        let market = Market::recorded(file, &[], calendar::nyse()).unwrap();
+        let market = Market::recorded(file, &[], calendar::nyse())
+            .unwrap()
+            .with_actions(actions, None, calendar::nyse())
+            .unwrap();
         let clock = Clock::from_file(world.path("vendor_clock.json")).unwrap();
         let simulator = Simulator::new(market, calendar::nyse(), clock);
         world.faults = simulator.faults();
@@ -261,7 +269,7 @@ impl World {
         .fetch_all(pool)
         .await
         .unwrap();
-        let mut stored: BTreeMap<(String, DateTime<Utc>), ([f64; 4], i64)> = rows
+        let mut stored: BTreeMap<(String, DateTime<Utc>), ([f64; 4], f64)> = rows
             .iter()
             .map(|row| {
                 let prices = [row.get(2), row.get(3), row.get(4), row.get(5)];
@@ -273,7 +281,7 @@ impl World {
             for bar in bars {
                 let found = stored.remove(&(ticker.to_string(), bar.start));
                 let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| price.get());
-                let expected = (prices, i64::try_from(bar.volume).unwrap());
+                let expected = (prices, bar.volume);
                 let is_due = bar.close_time() <= closed;
                 if found.map_or(is_due, |found| found != expected) && difference.len() < 1_000 {
                     writeln!(

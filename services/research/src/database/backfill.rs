@@ -1,22 +1,19 @@
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
-use bar_files::RejectedRow;
 use chrono::{DateTime, Utc};
-use domain::Ticker;
-use ingestion::{IngestSettings, Ingestor, MarketTime};
+use domain::{Bar, CorporateAction, Price, Ticker};
+use ingestion::{IngestSettings, Ingestor, MarketTime, split_factor};
 use market_data::{MAX_AGE, VendorConnection, YahooClient};
 use service_kit::Clock;
-use storage::{UpsertCounts, VendorBar};
+use storage::{PgPool, RefusedRow, UpsertCounts, VendorBar};
 
-use crate::cli::BackfillArguments;
+use crate::{admission::Admission, cli::BackfillArguments};
 
 /// What bars of a file are stored as coming from.
 const FILE: &str = "file";
 /// Bars stored in one transaction: about a second's work, so that progress can be seen and little is lost.
 const BATCH: usize = 50_000;
-/// Rejected rows that are shown.
-const SHOWN: usize = 5;
 
 /// `tandem backfill`: brings the bars of past sessions into the database.
 pub(crate) fn run(arguments: &BackfillArguments) -> anyhow::Result<()> {
@@ -85,64 +82,108 @@ fn from_file(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let file = tables::read_bars(path)?;
-    eprintln!("{}: {}", path.display(), file.report);
-    for RejectedRow { row, reason } in file.report.rejected.iter().take(SHOWN) {
-        eprintln!("  row {row} left out: {reason}");
-    }
-    let calendar = calendar::nyse();
+    let only = match &*arguments.ticker {
+        [ticker] => Some(ticker.clone()),
+        _ => None,
+    };
+    let file = crate::bars::read_file(path, &arguments.reading.options(only))?;
     // The share basis of the prices, see `VendorBar::fetched_at`.
     let adjusted = match arguments.adjusted_until {
         Some(date) => Some(super::whole_days(None, Some(date))?.1),
         None => None,
     };
     let wanted = |ticker: &Ticker| arguments.ticker.is_empty() || arguments.ticker.contains(ticker);
-    let (mut bars, mut outside) = (Vec::new(), 0_usize);
-    for (ticker, read) in file.bars.iter().filter(|(ticker, _)| wanted(ticker)) {
-        for bar in read.iter().filter(|bar| (from..to).contains(&bar.start)) {
-            if calendar.session_at(bar.start).is_none() {
-                outside += 1;
-                continue;
-            }
-            bars.push(VendorBar {
-                ticker: ticker.clone(),
-                bar: *bar,
-                source: FILE,
-                fetched_at: adjusted.unwrap_or_else(|| bar.close_time()),
+    let mut wanted_bars: BTreeMap<Ticker, Vec<Bar>> = BTreeMap::new();
+    for (ticker, mut read) in file.into_iter().filter(|(ticker, _)| wanted(ticker)) {
+        read.retain(|bar| (from..to).contains(&bar.start));
+        wanted_bars.insert(ticker, read);
+    }
+    let carried = move |bar: &Bar| adjusted.unwrap_or_else(|| bar.close_time());
+    let (counts, quarantined) = service_kit::block_on(async {
+        let pool = super::open().await?;
+        let mut admission = Admission::default();
+        for (ticker, read) in wanted_bars {
+            // A split that is stored is no step.
+            let actions = actions_of(&pool, &ticker).await?;
+            admission.add(&ticker, read, |bar| {
+                let factor = split_factor(&actions, carried(bar), to);
+                on_basis(bar, factor.price)
             });
         }
-    }
-    if bars.is_empty() {
-        bail!(
-            "{} holds no bars of regular sessions from {} to {}{}",
-            path.display(),
-            arguments.from,
-            arguments.to,
-            if arguments.ticker.is_empty() {
-                ""
-            } else {
-                " of the tickers given"
-            }
-        );
-    }
-    if outside > 0 {
-        eprintln!("{outside} bars outside regular sessions left out");
-    }
-    let counts = service_kit::block_on(async {
-        let pool = super::open().await?;
+        eprint!("{admission}");
+        if admission.bars.is_empty() {
+            bail!(
+                "{} holds no bars of regular sessions from {} to {}{}",
+                path.display(),
+                arguments.from,
+                arguments.to,
+                if arguments.ticker.is_empty() {
+                    ""
+                } else {
+                    " of the tickers given"
+                }
+            );
+        }
+        let refused: Vec<RefusedRow> = admission
+            .refused
+            .iter()
+            .map(|(ticker, bar, step)| step.refuse(FILE, ticker, bar))
+            .collect();
+        let bars: Vec<VendorBar> = admission
+            .bars
+            .into_iter()
+            .flat_map(|(ticker, bars)| {
+                bars.into_iter().map(move |bar| VendorBar {
+                    ticker: ticker.clone(),
+                    bar,
+                    source: FILE,
+                    fetched_at: carried(&bar),
+                })
+            })
+            .collect();
         let mut counts = UpsertCounts::default();
         for batch in bars.chunks(BATCH) {
-            let stored = storage::upsert_bars(&pool, batch).await?;
+            let stored = storage::upsert_bars(&pool, batch).await.context(
+                "what was stored before the failure stays; the same command goes on from there",
+            )?;
             counts.inserted += stored.inserted;
             counts.revised += stored.revised;
             counts.unchanged += stored.unchanged;
         }
-        Ok(counts)
-    })
-    .context("what was stored before the failure stays; the same command goes on from there")?;
+        let quarantined = if refused.is_empty() {
+            0
+        } else {
+            storage::quarantine(&pool, &refused, Clock::from_environment()?.now()).await?
+        };
+        Ok((counts, quarantined))
+    })?;
     println!(
         "{} bars stored, {} revised, {} known already",
         counts.inserted, counts.revised, counts.unchanged
     );
+    if quarantined > 0 {
+        println!("{quarantined} rows in quarantine");
+    }
     Ok(())
+}
+
+/// The stored actions of a stock that count.
+async fn actions_of(pool: &PgPool, ticker: &Ticker) -> anyhow::Result<Vec<CorporateAction>> {
+    let stored = storage::corporate_actions(pool, ticker).await?;
+    let counting = stored
+        .into_iter()
+        .filter(|stored| stored.removed_at.is_none());
+    Ok(counting.map(|stored| stored.action).collect())
+}
+
+/// The bar with its prices divided by a factor.
+fn on_basis(bar: &Bar, factor: f64) -> Bar {
+    let price = |price: Price| Price::new(price.get() / factor).unwrap_or(price);
+    Bar {
+        open: price(bar.open),
+        high: price(bar.high),
+        low: price(bar.low),
+        close: price(bar.close),
+        ..*bar
+    }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::bail;
 use chrono::{DateTime, Utc};
@@ -29,11 +29,53 @@ pub(crate) fn run(arguments: &ExportArguments) -> anyhow::Result<()> {
             ExportWhat::Economy => economy(&pool, from, to).await,
         }
     })?;
+    // What has no rows is named; the first column says whose they are.
+    let there: BTreeSet<&str> = match columns.first().map(|column| &column.values) {
+        Some(Values::Text(names)) => names.iter().map(String::as_str).collect(),
+        _ => BTreeSet::new(),
+    };
+    let missing = tickers.iter().filter(|one| !there.contains(one.as_str()));
+    let missing: Vec<&Ticker> = missing.collect();
+    if there.is_empty() || !missing.is_empty() {
+        let is_all = there.is_empty() && arguments.ticker.is_empty();
+        eprintln!(
+            "{}",
+            nothing_stored(arguments, if is_all { &[] } else { &missing })
+        );
+    }
     write_table(&path, columns)?;
     if path.as_os_str() != "-" {
         eprintln!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// Says that there are no rows, of some stocks or of none.
+fn nothing_stored(arguments: &ExportArguments, tickers: &[&Ticker]) -> String {
+    let what = match arguments.what {
+        ExportWhat::Economy => "economic figures",
+        what => what.name(),
+    };
+    let mut text = format!("no {what}");
+    for (place, ticker) in tickers.iter().enumerate() {
+        text += if place == 0 { " of " } else { ", " };
+        text += ticker.as_str();
+    }
+    text += " are stored";
+    if let Some(from) = arguments.from {
+        text += &format!(" from {from}");
+    }
+    if let Some(to) = arguments.to {
+        text += &format!(" to {to}");
+    }
+    // Yahoo, whose bars are stored, writes classes of shares with a hyphen.
+    for ticker in tickers
+        .iter()
+        .filter(|ticker| ticker.as_str().contains('.'))
+    {
+        text += &format!("; is {} meant?", ticker.as_str().replace('.', "-"));
+    }
+    text
 }
 
 /// Where the table goes: `--out`, whose ending must not contradict `--format`; without it a file of that format here.

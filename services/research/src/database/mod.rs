@@ -34,10 +34,8 @@ fn whole_days(
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
 ) -> anyhow::Result<(DateTime<Utc>, DateTime<Utc>)> {
-    if let (Some(from), Some(to)) = (from, to)
-        && from > to
-    {
-        anyhow::bail!("--from {from} lies after --to {to}");
+    if let (Some(from), Some(to)) = (from, to) {
+        crate::calendar::in_order(from, to)?;
     }
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
     let start = from.map_or(DateTime::UNIX_EPOCH, midnight);

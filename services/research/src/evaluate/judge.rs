@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
-use domain::{Class, ModelKind, Policy, Probabilities};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::{
+    BAR_SECONDS, Class, Direction, ModelKind, Policy, Probabilities, ResolvedSignal, Standing,
+    StandingState,
+};
 use evaluation::{ConformalSets, Signal, covered_in_service, most_probable, score, score_signals};
 use inference::{Champions, Model, Opinion};
 use validation::{Decision, Span};
 
 use super::{
     cases::Cases,
-    report::{Confirmed, Judged, Report, Sets},
+    report::{Confirmed, Judged, Report, Sets, Standings},
 };
 use crate::models::Answer;
 
@@ -131,6 +134,7 @@ fn baselines(champions: &Champions, cases: &Cases, bench: &Bench) -> anyhow::Res
 fn confirmed(champions: &Champions, policy: &Policy, cases: &Cases) -> anyhow::Result<Confirmed> {
     let (mut signals, mut truth, mut predicted, mut probabilities) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut resolved = Vec::new();
     let moved = |model: &Model, said: fn(&Answer) -> &Probabilities| {
         let said = cases
             .unseen
@@ -150,19 +154,28 @@ fn confirmed(champions: &Champions, policy: &Policy, cases: &Cases) -> anyhow::R
             probabilities: &answer.transformer,
             abstention: transformer_records.get(&case.bar_start),
         };
-        let recommendation = validation::recommend(policy, case, lstm, transformer);
-        abstained += usize::from(recommendation.abstained);
+        let decision = validation::recommend(policy, case, lstm, transformer);
+        abstained += usize::from(decision.abstained());
         differing += usize::from(answer.lstm.top().0 != answer.transformer.top().0);
-        let Some(direction) = validation::direction(&recommendation) else {
+        let Some(direction) = decision.action().direction() else {
             continue;
         };
         signals.push(Signal {
-            direction,
+            direction: direction.class(),
             happened: case.truth,
             gross_return: case.gross_return,
         });
+        resolved.push(ResolvedSignal {
+            ticker: case.ticker.clone(),
+            bar_start: case.bar_start,
+            direction,
+            label: case.truth,
+            gross_return: case.gross_return,
+            // The touch is known at the close of its bar.
+            first_touch: case.resolved_at - TimeDelta::seconds(BAR_SECONDS),
+        });
         truth.push(case.truth);
-        predicted.push(direction);
+        predicted.push(direction.class());
         probabilities
             .push(Class::ALL.map(|class| {
                 f64::from(answer.lstm.of(class) + answer.transformer.of(class)) / 2.0
@@ -178,6 +191,10 @@ fn confirmed(champions: &Champions, policy: &Policy, cases: &Cases) -> anyhow::R
         abstained: abstained as f64 / cases.unseen.len() as f64,
         differing: differing as f64 / cases.unseen.len() as f64,
         scores,
+        standing: Standings {
+            buy: Standing::of(Direction::Up, &resolved, policy.round_trip_cost_bps),
+            sell: Standing::of(Direction::Down, &resolved, policy.round_trip_cost_bps),
+        },
     })
 }
 
@@ -231,7 +248,7 @@ fn verdicts(judged: &[Judged], confirmed: &Confirmed) -> Vec<String> {
     }
     let signals = &confirmed.signals;
     verdicts.push(if signals.signals == 0 {
-        "no signal was confirmed: the models never both ruled out a direction and expected more than the cost".into()
+        "no signal was confirmed: the models never both leaned to a direction, ruled out the opposite and surely expected more than the cost".into()
     } else {
         let relation = if signals.mean_net_return_bps > 0.0 {
             "earned"
@@ -244,6 +261,16 @@ fn verdicts(judged: &[Judged], confirmed: &Confirmed) -> Vec<String> {
             signals.round_trip_cost_bps
         )
     });
+    let Standings { buy, sell } = &confirmed.standing;
+    for (rule, standing) in [("buys", buy), ("sells", sell)] {
+        let state = match standing.state {
+            _ if standing.bets == 0 => continue,
+            StandingState::Proven => "proven",
+            StandingState::Unproven => "unproven",
+            StandingState::Losing => "losing",
+        };
+        verdicts.push(format!("{rule} are {state}: {}", standing.sentence()));
+    }
     verdicts.push(
         "neighbouring bars and related stocks share their outcomes: a week proves little, whatever the figures".into(),
     );

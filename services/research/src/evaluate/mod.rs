@@ -18,7 +18,7 @@ use crate::cli::EvaluateArguments;
 pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
     let champions = models::load(&arguments.models)?;
     let policy: Policy = service_kit::load_settings()?;
-    let bars = super::read_bars(&arguments.bars.bars)?;
+    let bars = super::read_bars(&arguments.bars.bars, &arguments.bars.options())?;
     let context = super::context::read(&arguments.context, &bars)?;
     let both = ModelKind::ALL.map(|kind| champions.of(kind).manifest());
     let span = Span::of(&both, arguments.from, calendar::nyse())?;

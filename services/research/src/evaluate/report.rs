@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use domain::Class;
+use domain::{Class, Standing};
 use evaluation::{Coverage, Scores, SignalScores};
 use serde::Serialize;
 
@@ -64,6 +64,15 @@ pub(super) struct Confirmed {
     pub(super) differing: f64,
     /// With the mean of both models' probabilities; absent without any signal.
     pub(super) scores: Option<Scores>,
+    /// How the signals would have fared, judged as in service.
+    pub(super) standing: Standings,
+}
+
+/// The standings of both rules.
+#[derive(Debug, Serialize)]
+pub(super) struct Standings {
+    pub(super) buy: Standing,
+    pub(super) sell: Standing,
 }
 
 impl Report {

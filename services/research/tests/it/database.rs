@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/tandem.toml");
 
-fn tandem(pool: &PgPool, arguments: &[&str], folder: &Path) -> Output {
+pub(crate) fn tandem(pool: &PgPool, arguments: &[&str], folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tandem-research"))
         .args(arguments)
         .current_dir(folder)
@@ -27,7 +27,7 @@ fn tandem(pool: &PgPool, arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-fn said(pool: &PgPool, arguments: &[&str], folder: &Path) -> String {
+pub(crate) fn said(pool: &PgPool, arguments: &[&str], folder: &Path) -> String {
     let output = tandem(pool, arguments, folder);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "tandem {arguments:?}: {errors}");
@@ -87,8 +87,24 @@ async fn what_is_brought_in_comes_out_again(pool: PgPool) {
     said(&pool, &["export", "--format", "parquet"], folder);
     let read = tables::read_bars(&folder.join("bars.parquet")).unwrap();
     assert_eq!(read.report.kept(), 20);
-    let none = said(&pool, &["export", "--from", "2018-03-27"], folder);
-    assert_eq!(none.lines().count(), 1, "only the header: {none}");
+    for (arguments, reason) in [
+        (
+            &["--from", "2018-03-27"][..],
+            "no bars are stored from 2018-03-27\n",
+        ),
+        (&["--ticker", "NOPE"], "no bars of NOPE are stored\n"),
+        (
+            &["--ticker", "BRK.B"],
+            "no bars of BRK.B are stored; is BRK-B meant?\n",
+        ),
+        (&["--what", "economy"], "no economic figures are stored\n"),
+    ] {
+        let none = tandem(&pool, &[&["export"], arguments].concat(), folder);
+        let errors = String::from_utf8(none.stderr).unwrap();
+        assert!(none.status.success() && errors.contains(reason), "{errors}");
+        let table = String::from_utf8(none.stdout).unwrap();
+        assert_eq!(table.lines().count(), 1, "only the header: {table}");
+    }
     for (what, column) in [("news", "first_seen"), ("predictions", "transformer_up")] {
         let table = said(&pool, &["export", "--what", what], folder);
         assert!(table.contains(column), "{what}: {table}");

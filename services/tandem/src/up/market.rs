@@ -1,9 +1,14 @@
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use calendar::Calendar;
 use chrono::{DateTime, TimeDelta, Utc};
 use service_kit::ReplayClock;
 use tokio_util::sync::CancellationToken;
+
+use super::{build::Build, child::Program, logs};
 
 /// How often the market's clock is looked at, in system time.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,8 +25,37 @@ pub(super) struct Market {
     pub(super) end: Option<DateTime<Utc>>,
 }
 
+/// What runs in a night before it is skipped.
+pub(super) struct Night<'a> {
+    pub(super) environment: &'a [(&'static str, String)],
+    pub(super) build: &'a Build,
+    pub(super) logs: &'a Path,
+    /// Whether models are trained in demo size.
+    pub(super) quick: bool,
+}
+
+impl Night<'_> {
+    /// Trains and validates where the drift monitor has asked for it; the market must stand still.
+    async fn run(&self, token: &CancellationToken) {
+        if self.build.is_running() {
+            return;
+        }
+        let mut arguments = vec!["--requested".into(), "--retry".into()];
+        arguments.extend(self.quick.then(|| "--quick".into()));
+        let program = Program::new("nightly", arguments, self.environment);
+        match program.run_to_log(self.logs, token).await {
+            Ok(Some(status)) if !status.success() => eprintln!(
+                "the training that the drift monitor asked for failed ({status}), see {}",
+                logs::path(self.logs, "nightly").display()
+            ),
+            Ok(_) => (),
+            Err(error) => eprintln!("the night cannot be run: {error:#}"),
+        }
+    }
+}
+
 /// Waits for Ctrl-C; meanwhile skips the replay's nights and holds its clock at the end of the recording.
-pub(super) async fn watch(market: Option<&Market>, token: &CancellationToken) {
+pub(super) async fn watch(market: Option<&Market>, night: &Night<'_>, token: &CancellationToken) {
     let Some(market) = market else {
         return token.cancelled().await;
     };
@@ -29,9 +63,22 @@ pub(super) async fn watch(market: Option<&Market>, token: &CancellationToken) {
     loop {
         tokio::select! { () = token.cancelled() => return, () = tokio::time::sleep(LOOK) => () }
         let system = Utc::now();
-        let Some(next) = next_clock(clock, system, market.end, calendar::nyse()) else {
+        let Some(mut next) = next_clock(clock, system, market.end, calendar::nyse()) else {
             continue;
         };
+        if next.started.is_some() {
+            let held = ReplayClock {
+                origin: clock.at(system),
+                started: None,
+                ..clock
+            };
+            if let Err(error) = held.write(&market.clock_file) {
+                tracing::error!(%error, file = %market.clock_file.display(), "failed to write the clock");
+                continue;
+            }
+            night.run(token).await;
+            next.started = Some(Utc::now());
+        }
         match next.write(&market.clock_file) {
             Ok(()) if next.started.is_none() => {
                 eprintln!(

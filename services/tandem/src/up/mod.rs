@@ -50,6 +50,7 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
         Some(checked) => checked?,
         None => return Ok(()),
     }
+    service_kit::configure_calendar()?;
     let api_address = free_address(arguments.port)?;
     let build = Build::from_environment();
     let Some(scenario) = token
@@ -165,7 +166,13 @@ async fn up(arguments: UpArguments) -> anyhow::Result<()> {
                 tokio::select! { () = token.cancelled() => (), () = build.ended() => eprintln!("the other programs are compiled, or failed to be: the page says which") }
             }
         };
-        tokio::join!(market::watch(market.as_ref(), &token), nights, compiled);
+        let night = market::Night {
+            environment: &environment,
+            build: &build,
+            logs: &logs,
+            quick: !arguments.full_training,
+        };
+        tokio::join!(market::watch(market.as_ref(), &night, &token), nights, compiled);
         anyhow::Ok(())
     }
     .await;

@@ -39,6 +39,21 @@ fn tandem_lists_the_research_commands_and_hands_them_over() {
         3,
         "the header and two sessions"
     );
+    // Closures of the settings are every program's.
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tandem.toml");
+    let settings = "[calendar]\nclosures = [\"2026-03-09\"]\nearly_closes = [{ date = 2026-03-10, close = \"13:00\" }]\n";
+    std::fs::write(&config, settings).unwrap();
+    let output = Command::new(tandem)
+        .args(given)
+        .env("TANDEM_CONFIG", &config)
+        .output()
+        .unwrap();
+    let sessions = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        !sessions.contains("2026-03-09") && sessions.contains("2026-03-10T17:00:00Z,1"),
+        "{sessions}"
+    );
     let help = Command::new(tandem)
         .args(["label", "--help"])
         .output()

@@ -40,6 +40,12 @@ fn every_value_that_cannot_work_is_told_once_with_section_and_field() {
         ("TANDEM__POLICY__ROUND_TRIP_COST_BPS", "-4"),
         ("TANDEM__POLICY__COVERAGE", "1.0"),
         ("TANDEM__UNIVERSE__TICKERS", "[]"),
+        ("TANDEM__CALENDAR__CLOSURES", "[\"2018-03-10\"]"),
+        ("TANDEM__CALENDAR__CLOSURES", "[\"tomorrow\"]"),
+        (
+            "TANDEM__CALENDAR__EARLY_CLOSES",
+            "[{ date = \"2018-03-12\", close = \"17:00\" }]",
+        ),
         ("TANDEM__INGEST__REQUESTS_PER_SECOND", "0"),
         ("TANDEM__INGEST__CONCURRENCY", "0"),
         ("TANDEM__INGEST__BACKFILL_DAYS", "-3"),

@@ -61,7 +61,7 @@ async fn a_session_whose_bars_were_revised_is_asked_about_again(pool: PgPool) {
         .map(|bar| {
             let (open, close) = (bar.open.get(), bar.close.get());
             let (high, low) = (bar.high.get() * 1.01, bar.low.get() * 0.99);
-            Bar::new(bar.start, open, high, low, close, bar.volume as f64).unwrap()
+            Bar::new(bar.start, open, high, low, close, bar.volume).unwrap()
         })
         .collect();
     world.store_bars(ticker, &day).await;

@@ -126,6 +126,9 @@ impl World {
             coverage: 0.8,
             thresholds: [0.9, 0.9, 0.1],
             moves: [-2.0, 0.0, 9.0],
+            move_reach: Some([0.1; 3]),
+            base_rates: Some([0.45, 0.4, 0.15]),
+            horizon_minutes: Some(30),
             cases: 100,
             delay_minutes: 60,
         });

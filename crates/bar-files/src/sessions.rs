@@ -1,0 +1,273 @@
+//! Whether bars lie where an exchange trades: most mistakes about a file show there.
+
+use std::{collections::BTreeMap, path::Path};
+
+use calendar::{Calendar, Session};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::America::New_York;
+use domain::{Bar, Ticker};
+
+use crate::{BarFile, BarFileError, LeftOut};
+
+/// From the open back to four in the morning, and from there on to eight in the evening.
+const BEFORE_THE_OPEN: TimeDelta = TimeDelta::minutes(5 * 60 + 30);
+const EXTENDED_DAY: TimeDelta = TimeDelta::hours(16);
+
+/// Minutes of a regular session, and of pre-market and after-hours trading around it.
+const REGULAR_MINUTES: usize = 390;
+const EXTENDED_MINUTES: usize = 16 * 60 - REGULAR_MINUTES;
+
+/// Intervals that vendors have beside a minute, in minutes.
+const INTERVALS: [i64; 8] = [60, 30, 20, 15, 10, 5, 3, 2];
+/// Steps from bar to bar that must agree before an interval is told by them.
+const STEPS_TO_TELL: usize = 12;
+
+impl BarFile {
+    /// Keeps the bars of regular sessions, and counts the others by reason.
+    ///
+    /// # Errors
+    /// [`BarFileError`] when the bars cannot be what they are taken for: of another interval than a minute, stamped at
+    /// their end, in another zone than they say, of a market that never closes, or before the calendar begins.
+    pub fn keep_regular_sessions(
+        &mut self,
+        path: &Path,
+        calendar: &Calendar,
+    ) -> Result<(), BarFileError> {
+        let mut survey = Survey::default();
+        for (ticker, bars) in &self.bars {
+            survey.add(path, ticker, bars, calendar)?;
+        }
+        survey.judge(path, calendar)?;
+        for bars in self.bars.values_mut() {
+            let mut session: Option<Session> = None;
+            bars.retain(|bar| {
+                if !session.is_some_and(|session| session.contains(bar.start)) {
+                    session = calendar.session_at(bar.start);
+                }
+                session.is_some()
+            });
+        }
+        self.bars.retain(|_, bars| !bars.is_empty());
+        for (reason, count) in survey.outside {
+            if count > 0 {
+                self.report.outside.insert(reason, count);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What all bars of a file look like from the calendar.
+#[derive(Default)]
+struct Survey {
+    inside: usize,
+    outside: BTreeMap<LeftOut, usize>,
+    /// Days of trading, and on how many of them a bar is stamped with the open or the close.
+    days: usize,
+    at_open: usize,
+    at_close: usize,
+    /// Days whose bars are a whole session's, moved by so many minutes.
+    moved: BTreeMap<i64, usize>,
+    /// A day with bars outside its session.
+    example: Option<Day>,
+}
+
+/// A day of one stock.
+#[derive(Clone, Copy)]
+struct Day {
+    date: NaiveDate,
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
+}
+
+impl Survey {
+    fn add(
+        &mut self,
+        path: &Path,
+        ticker: &Ticker,
+        bars: &[Bar],
+        calendar: &Calendar,
+    ) -> Result<(), BarFileError> {
+        let mut steps: BTreeMap<i64, usize> = BTreeMap::new();
+        let mut days = 0_usize;
+        for day in bars.chunk_by(|earlier, later| date_of(earlier) == date_of(later)) {
+            let [first, .., last] = day else {
+                if let [bar] = day {
+                    self.place(day, date_of(bar), calendar);
+                    days += 1;
+                }
+                continue;
+            };
+            days += 1;
+            let date = date_of(first);
+            let Some(session) = self.place(day, date, calendar) else {
+                continue;
+            };
+            let minutes = |time: TimeDelta| time.num_minutes();
+            let moved = minutes(first.start - session.open);
+            if moved != 0 && moved == minutes(last.close_time() - session.close) {
+                *self.moved.entry(moved).or_default() += 1;
+            }
+            let regular = day.iter().filter(|bar| session.contains(bar.start));
+            let mut before: Option<&Bar> = None;
+            for bar in regular {
+                if let Some(before) = before {
+                    *steps.entry(minutes(bar.start - before.start)).or_default() += 1;
+                }
+                before = Some(bar);
+            }
+        }
+        if let Some(minutes) = interval(&steps) {
+            return Err(BarFileError::WrongInterval {
+                path: path.to_owned(),
+                ticker: ticker.clone(),
+                minutes,
+            });
+        }
+        if days >= STEPS_TO_TELL && days == bars.len() {
+            return Err(BarFileError::DailyBars {
+                path: path.to_owned(),
+                ticker: ticker.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts a day's bars by where they lie, and finds its session.
+    fn place(&mut self, day: &[Bar], date: NaiveDate, calendar: &Calendar) -> Option<Session> {
+        let mut outside = |reason, count| *self.outside.entry(reason).or_default() += count;
+        if !calendar.coverage().contains(&date) {
+            outside(LeftOut::BeyondCalendar, day.len());
+            return None;
+        }
+        let session = calendar.session_on(date);
+        let mut inside = 0;
+        for bar in day {
+            match session {
+                Some(session) if session.contains(bar.start) => inside += 1,
+                Some(session) => {
+                    let day_begins = session.open - BEFORE_THE_OPEN;
+                    let is_extended = (day_begins..day_begins + EXTENDED_DAY).contains(&bar.start);
+                    outside(
+                        if is_extended {
+                            LeftOut::ExtendedHours
+                        } else {
+                            LeftOut::MarketClosed
+                        },
+                        1,
+                    );
+                }
+                None => outside(LeftOut::MarketClosed, 1),
+            }
+        }
+        self.inside += inside;
+        if inside < day.len()
+            && let [first, ..] = day
+            && let [.., last] = day
+        {
+            self.example.get_or_insert(Day {
+                date,
+                first: first.start,
+                last: last.start,
+            });
+        }
+        let session = session?;
+        self.days += 1;
+        let has = |time| day.binary_search_by_key(&time, |bar| bar.start).is_ok();
+        self.at_open += usize::from(has(session.open));
+        self.at_close += usize::from(has(session.close));
+        Some(session)
+    }
+
+    /// Refuses what is not what it was taken for.
+    fn judge(&self, path: &Path, calendar: &Calendar) -> Result<(), BarFileError> {
+        let count = |reason| self.outside.get(&reason).copied().unwrap_or_default();
+        let outside: usize = self.outside.values().sum();
+        let rows = self.inside + outside;
+        let beyond = count(LeftOut::BeyondCalendar);
+        if beyond * 2 > rows {
+            let coverage = calendar.coverage();
+            return Err(BarFileError::OutsideCalendar {
+                path: path.to_owned(),
+                outside: beyond,
+                rows,
+                from: *coverage.start(),
+                to: *coverage.end(),
+            });
+        }
+        let moved: usize = self.moved.values().sum();
+        let is_moved = moved * 5 >= self.days * 4 && moved > 0;
+        let usual = self.moved.iter().max_by_key(|(_, days)| **days);
+        let by = usual.filter(|_| is_moved).map(|(by, _)| *by);
+        let (extended, closed) = (count(LeftOut::ExtendedHours), count(LeftOut::MarketClosed));
+        // Not every day need show it: a stock may not trade in each minute, and some vendors add the price of the opening
+        // auction. Then most days have a bar at the close, few one at the open, and hardly anything lies beyond.
+        let ends_at_close = self.at_close * 5 >= self.days * 4 && self.at_open * 2 < self.days;
+        let beyond_close = extended.saturating_sub(self.at_close);
+        let is_stamped_at_end = ends_at_close && beyond_close * 100 <= rows && self.days > 1;
+        if by == Some(1) || (by.is_none() && is_stamped_at_end) {
+            return Err(BarFileError::EndStamps {
+                path: path.to_owned(),
+            });
+        }
+        // Files with pre-market and after-hours trading are welcome, even where it takes more minutes than the session:
+        // then the session is the busiest part of the day and nothing lies at night.
+        let is_busiest = self.inside * EXTENDED_MINUTES >= extended * REGULAR_MINUTES;
+        let is_day_of_trading = is_busiest && closed * 20 <= rows;
+        if let Some(example) = self.example
+            && (by.is_some() || (outside > self.inside && !is_day_of_trading))
+        {
+            let clock = |time: DateTime<Utc>| {
+                let time: NaiveTime = time.with_timezone(&New_York).time();
+                time.format("%H:%M").to_string()
+            };
+            return Err(BarFileError::OutsideSessions {
+                path: path.to_owned(),
+                outside,
+                rows,
+                day: example.date,
+                first: clock(example.first),
+                last: clock(example.last),
+                hint: hint(by, closed * 2 > rows),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What may be wrong with times of which most lie outside sessions, or which are moved by so many minutes.
+const fn hint(moved: Option<i64>, mostly_closed: bool) -> &'static str {
+    match moved {
+        // New York is four or five hours behind.
+        Some(-300 | -240) => {
+            ": these are New York's times marked as UTC; write them without a zone and give --zone America/New_York"
+        }
+        Some(240 | 300) => ": these are UTC's times taken for New York's; give --zone UTC",
+        Some(-1) => ": they are stamped at their start; leave out --stamps end",
+        Some(_) => ": they are whole sessions at other hours; give the zone of the times by --zone",
+        None if mostly_closed => {
+            ": the New York Stock Exchange is closed then; Tandem works on the stocks that it trades"
+        }
+        None => ": check the zone of the times, which --zone gives where they state none",
+    }
+}
+
+/// The interval of bars by the steps between them, if it is not a minute.
+fn interval(steps: &BTreeMap<i64, usize>) -> Option<i64> {
+    let all: usize = steps.values().sum();
+    if all < STEPS_TO_TELL {
+        return None;
+    }
+    INTERVALS.into_iter().find(|interval| {
+        let multiples: usize = steps
+            .iter()
+            .filter(|(step, _)| **step % interval == 0)
+            .map(|(_, count)| count)
+            .sum();
+        multiples * 20 >= all * 19
+    })
+}
+
+fn date_of(bar: &Bar) -> NaiveDate {
+    bar.start.with_timezone(&New_York).date_naive()
+}

@@ -1,0 +1,393 @@
+//! Headlines of a file, admitted as those that come in live.
+
+use std::{
+    collections::HashSet,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use bar_files::TimeParser;
+use chrono::{DateTime, Utc};
+use csv::{Position, ReaderBuilder, StringRecord};
+use domain::{NewsArticle, NewsSource, Ticker};
+use encoding_rs::{Encoding, WINDOWS_1252};
+use flate2::read::MultiGzDecoder;
+use market_data::plain_text;
+
+use super::{FirstSeenStory, replay};
+
+/// The first bytes of what gzip has packed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Names of the columns, in small letters; of several the first counts.
+const TICKER: [&str; 5] = ["ticker", "tickers", "symbol", "symbols", "related"];
+const FIRST_SEEN: [&str; 5] = [
+    "first_seen",
+    "first_seen_at",
+    "seen_at",
+    "known_at",
+    "available_at",
+];
+const TITLE: [&str; 2] = ["title", "headline"];
+const PUBLISHED: [&str; 4] = ["published_at", "published", "publishedat", "datetime"];
+const PUBLISHER: [&str; 2] = ["publisher", "source"];
+const URL: [&str; 2] = ["url", "link"];
+
+/// What a file of headlines holds for the watched stocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewsFile {
+    /// In the order in which they were first seen.
+    pub stories: Vec<FirstSeenStory>,
+    /// Rows of the file.
+    pub rows: u64,
+    /// Rows that concern no watched stock.
+    pub foreign: u64,
+    /// Rows that cannot be used.
+    pub left_out: Vec<LeftOutRow>,
+}
+
+/// A row of the file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOutRow {
+    /// The line it begins in.
+    pub line: u64,
+    /// The column and what is wrong there.
+    pub reason: String,
+}
+
+/// A file of headlines cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NewsFileError {
+    /// It is not there, or torn.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// Path of the file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A column is missing.
+    #[error(
+        "{} cannot be read as news: it has no column {column}; expected ticker, first_seen (when the story was first known, \
+         with its zone: publishers change theirs afterwards) and title, and if known published_at, publisher and url; \
+         found {}",
+        path.display(), found.join(", ")
+    )]
+    NoColumn {
+        /// Path of the file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// Those that are there.
+        found: Vec<String>,
+    },
+}
+
+/// Reads a CSV file of headlines, packed by gzip or not, and admits its rows as live reports are: what is one story there is
+/// one here, and its text is the same.
+///
+/// A row without a headline, a ticker or the time when the story was first known is left out.
+///
+/// # Errors
+/// [`NewsFileError`] when the file is missing or torn or lacks a column.
+pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile, NewsFileError> {
+    let failed = |source: io::Error| NewsFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let text = decode(unpacked(path).map_err(failed)?);
+    let mut table = ReaderBuilder::new()
+        .delimiter(separator(&text))
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let header = table.headers().map_err(|error| failed(error.into()))?;
+    let columns = Columns::of(header).map_err(|column| NewsFileError::NoColumn {
+        path: path.to_owned(),
+        column,
+        found: header.iter().map(str::to_owned).collect(),
+    })?;
+    let cells = header.len();
+    let mut file = NewsFile::default();
+    let mut reports = Vec::new();
+    for record in table.records() {
+        file.rows += 1;
+        let read = match &record {
+            Ok(record) if record.len() == cells => columns.report(record),
+            Ok(record) => Err(format!(
+                "it has {} cells and the header {cells}: a comma or a quotation mark may be unquoted",
+                record.len()
+            )),
+            Err(error) => Err(error.to_string()),
+        };
+        match read {
+            Ok(report) => reports.push(report),
+            Err(reason) => {
+                let position = match &record {
+                    Ok(record) => record.position(),
+                    Err(error) => error.position(),
+                };
+                let line = position.map_or(0, Position::line);
+                file.left_out.push(LeftOutRow { line, reason });
+            }
+        }
+    }
+    (file.stories, file.foreign) = replay(reports, tickers);
+    Ok(file)
+}
+
+/// Where the columns are.
+struct Columns {
+    ticker: usize,
+    first_seen: usize,
+    title: usize,
+    published: Option<usize>,
+    publisher: Option<usize>,
+    url: Option<usize>,
+}
+
+impl Columns {
+    /// Finds them whatever their case; else the name of one that is missing.
+    fn of(header: &StringRecord) -> Result<Self, &'static str> {
+        let find = |names: &[&'static str]| {
+            names.iter().find_map(|name| {
+                header
+                    .iter()
+                    .position(|cell| cell.trim().eq_ignore_ascii_case(name))
+            })
+        };
+        Ok(Self {
+            ticker: find(&TICKER).ok_or("ticker")?,
+            first_seen: find(&FIRST_SEEN).ok_or("first_seen")?,
+            title: find(&TITLE).ok_or("title")?,
+            published: find(&PUBLISHED),
+            publisher: find(&PUBLISHER),
+            url: find(&URL),
+        })
+    }
+
+    /// A row's report with when it was seen, else what is wrong.
+    fn report(&self, row: &StringRecord) -> Result<(DateTime<Utc>, NewsArticle), String> {
+        let cell = |column: usize| row.get(column).unwrap_or_default().trim();
+        let first_seen = cell(self.first_seen);
+        if first_seen.is_empty() {
+            return Err("first_seen is empty".to_owned());
+        }
+        let parser = TimeParser::default();
+        let seen_at = parser
+            .parse(first_seen)
+            .map_err(|fault| format!("first_seen is {first_seen:?}, {fault}"))?;
+        let title = plain_text(cell(self.title)).ok_or("title is empty")?;
+        let listed = cell(self.ticker);
+        let tickers: Vec<Ticker> = listed
+            .split([',', ';', '|', ' ', '[', ']', '\'', '"'])
+            .filter_map(|name| Ticker::parse(name).ok())
+            .collect();
+        if tickers.is_empty() {
+            return Err(format!("ticker is {listed:?}, which names no stock"));
+        }
+        let optional = |column: Option<usize>| column.map(cell).filter(|cell| !cell.is_empty());
+        Ok((
+            seen_at,
+            NewsArticle {
+                source: NewsSource::File,
+                vendor_id: String::new(),
+                tickers,
+                // What cannot be dated is as old as it is known.
+                published_at: optional(self.published)
+                    .and_then(|time| parser.parse(time).ok())
+                    .unwrap_or(seen_at),
+                title,
+                summary: None,
+                publisher: optional(self.publisher).and_then(plain_text),
+                url: optional(self.url).map(str::to_owned),
+            },
+        ))
+    }
+}
+
+fn unpacked(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = std::fs::read(path)?;
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked)?;
+    Ok(unpacked)
+}
+
+/// The file's text: by its byte order mark, else UTF-8; a line that is not UTF-8 is Windows-1252, of which Latin-1 is a part.
+fn decode(bytes: Vec<u8>) -> String {
+    if Encoding::for_bom(&bytes).is_some() {
+        return WINDOWS_1252.decode(&bytes).0.into_owned();
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let lines = error.as_bytes().split_inclusive(|byte| *byte == b'\n');
+            lines
+                .map(|line| match std::str::from_utf8(line) {
+                    Ok(line) => line.into(),
+                    Err(_) => WINDOWS_1252.decode(line).0,
+                })
+                .collect()
+        }
+    }
+}
+
+/// The separator of the cells, told by the header.
+fn separator(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    let count = |separator: u8| header.bytes().filter(|byte| *byte == separator).count();
+    // Of equally many the last counts.
+    [b'|', b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(|separator| count(*separator))
+        .unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn watched() -> HashSet<Ticker> {
+        ["AAPL", "MSFT"]
+            .iter()
+            .map(|name| Ticker::parse(name).unwrap())
+            .collect()
+    }
+
+    fn read(bytes: &[u8]) -> Result<NewsFile, NewsFileError> {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("news.csv");
+        std::fs::write(&path, bytes).unwrap();
+        read_news_file(&path, &watched())
+    }
+
+    /// Stock and headline of each story.
+    fn stories(file: &NewsFile) -> Vec<(&str, &str)> {
+        let stories = file.stories.iter();
+        stories
+            .map(|story| (story.ticker.as_str(), story.title.as_str()))
+            .collect()
+    }
+
+    /// A file of the collection of faults.
+    fn fault(name: &str) -> Option<NewsFile> {
+        let path = test_support::shared(&format!("faults/inputs/{name}"))?;
+        Some(read_news_file(&path, &watched()).unwrap())
+    }
+
+    const HEADER: &str = "ticker,published_at,first_seen,title,publisher,url\n";
+
+    #[test]
+    fn a_row_that_cannot_be_dated_is_named_and_the_others_go_on() {
+        let rows = "AAPL,2018-03-01T15:00:00Z,,Acme profit surges,Wire,\n\
+                    AAPL,2018-03-01T15:00:00Z,2018-03-01 15:00:00,Acme profit soars,Wire,\n\
+                    AAPL,,2018-03-01 10:00:00-05:00,Acme profit falls,Wire,\n\
+                    AAPL,,soon,Acme profit rises,Wire,\n\
+                    ?,,2018-03-01T15:00:00Z,Acme profit rises,Wire,\n\
+                    AAPL,,2018-03-01T15:00:00Z, ,Wire,\n\
+                    AAPL,,2018-03-01T15:00:00Z,Acme \"very\" strong, says chief,Wire,\n\
+                    ZZZZ,,2018-03-01T15:00:00Z,Nobody's news,Wire,\n";
+        let file = read(format!("{HEADER}{rows}").as_bytes()).unwrap();
+        assert_eq!(stories(&file), [("AAPL", "Acme profit falls")]);
+        assert_eq!(
+            file.stories[0].first_seen_at.to_rfc3339(),
+            "2018-03-01T15:00:00+00:00"
+        );
+        assert_eq!((file.rows, file.foreign), (8, 1));
+        let left_out: Vec<(u64, &str)> = file
+            .left_out
+            .iter()
+            .map(|row| (row.line, row.reason.as_str()))
+            .collect();
+        assert_eq!(
+            left_out,
+            [
+                (2, "first_seen is empty"),
+                (
+                    3,
+                    "first_seen is \"2018-03-01 15:00:00\", a time without a zone"
+                ),
+                (5, "first_seen is \"soon\", not a time"),
+                (6, "ticker is \"?\", which names no stock"),
+                (7, "title is empty"),
+                (
+                    8,
+                    "it has 7 cells and the header 6: a comma or a quotation mark may be unquoted"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_have_many_names_and_files_many_forms() {
+        let expected = [("AAPL", "Société Acme: profit surges")];
+        let row = "Wire;2018-03-01T15:00:00Z;Société Acme: profit surges;AAPL\n";
+        let text = format!("Source;FIRST_SEEN; Headline;Symbol\n{row}");
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let latin1: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
+        for bytes in [
+            text.as_bytes().to_vec(),
+            text.replace('\n', "\r\n").replace(';', "\t").into_bytes(),
+            ["\u{feff}".as_bytes(), text.as_bytes()].concat(),
+            [vec![0xff, 0xfe], utf16].concat(),
+            latin1,
+        ] {
+            assert_eq!(stories(&read(&bytes).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_column_is_named() {
+        let error =
+            read(b"ticker,published_at,title\nAAPL,2018-03-01T15:00:00Z,Acme\n").unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("no column first_seen"), "{message}");
+    }
+
+    #[test]
+    fn reports_of_one_story_are_one_story() {
+        let rows = "\"AAPL,MSFT\",2018-03-01T15:00:00Z,2018-03-01T15:00:30Z,Acme profit surges - Wire,Wire,https://a.com/1\n\
+                    AAPL,2018-03-01T15:20:00Z,2018-03-01T15:30:00Z,ACME Profit Surges,Other,https://b.com/2?utm_source=x\n\
+                    AAPL,2018-03-03T15:20:00Z,2018-03-03T15:30:00Z,Acme profit surges,Wire,https://a.com/3\n\
+                    MSFT,2018-03-01T15:25:00Z,2018-03-01T15:31:00Z,<b>Acme</b> profit&nbsp;surges,Wire,\n";
+        let file = read(format!("{HEADER}{rows}").as_bytes()).unwrap();
+        assert_eq!(
+            stories(&file),
+            [
+                ("AAPL", "Acme profit surges"),
+                ("MSFT", "Acme profit surges"),
+                ("AAPL", "Acme profit surges"),
+            ]
+        );
+    }
+
+    #[test]
+    fn files_as_they_are_found_are_read() {
+        let surges = [("AAPL", "Acme profit surges")];
+        let falls = [("AAPL", "Acme profit falls")];
+        for (name, expected, left_out) in [
+            ("news_bom.csv", &surges, 0),
+            ("news_first_seen_empty.csv", &falls, 1),
+            ("news_first_seen_space_offset.csv", &surges, 0),
+            (
+                "news_latin1.csv",
+                &[("AAPL", "Société Acme: profit surges")],
+                0,
+            ),
+            ("news_ticker_unknown_row.csv", &falls, 1),
+            ("news_unescaped_quotes.csv", &falls, 1),
+        ] {
+            let Some(file) = fault(name) else { return };
+            assert_eq!(stories(&file), *expected, "{name}");
+            assert_eq!(file.left_out.len(), left_out, "{name}: {:?}", file.left_out);
+        }
+        let naive = fault("news_first_seen_naive.csv").unwrap_or_default();
+        assert_eq!((naive.stories.len(), naive.left_out.len()), (0, 1));
+        let lists = fault("news_ticker_lists.csv").unwrap_or_default();
+        assert_eq!(lists.stories.len(), 2);
+    }
+}
