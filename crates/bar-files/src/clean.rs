@@ -51,6 +51,8 @@ pub enum LeftOut {
     NoTicker,
     /// Its time cannot be read.
     NoTime,
+    /// Day and month of its time cannot be told apart.
+    DayOrMonth,
     /// It names a day only.
     NoTimeOfDay,
     /// Its time states no zone.
@@ -61,6 +63,8 @@ pub enum LeftOut {
     NoNumber,
     /// Its numbers make no bar.
     NotABar,
+    /// It begins within a minute.
+    OffMinute,
     /// Before the open or after the close of a day of trading.
     ExtendedHours,
     /// At night, on a weekend or a holiday.
@@ -73,7 +77,8 @@ impl LeftOut {
     /// The reason that a time gives.
     pub(crate) const fn of_time(fault: TimeFault) -> Self {
         match fault {
-            TimeFault::Unreadable | TimeFault::DayOrMonth => Self::NoTime,
+            TimeFault::Unreadable => Self::NoTime,
+            TimeFault::DayOrMonth => Self::DayOrMonth,
             TimeFault::NoTimeOfDay => Self::NoTimeOfDay,
             TimeFault::NoZone => Self::NoZone,
             TimeFault::Ambiguous | TimeFault::Skipped => Self::ClockChange,
@@ -89,11 +94,13 @@ impl fmt::Display for LeftOut {
             Self::RepeatedHeader => "that repeat the header",
             Self::NoTicker => "without a valid ticker",
             Self::NoTime => "without a readable time",
+            Self::DayOrMonth => "with a day and a month that cannot be told apart",
             Self::NoTimeOfDay => "without a time of day",
             Self::NoZone => "without a zone of their time",
             Self::ClockChange => "at a time that a change of the clocks left out or repeated",
             Self::NoNumber => "with text for a number",
             Self::NotABar => "that are not valid bars",
+            Self::OffMinute => "that do not begin on the minute",
             Self::ExtendedHours => "in pre-market or after-hours trading",
             Self::MarketClosed => "while the exchange is closed",
             Self::BeyondCalendar => "on dates that the calendar does not cover",
@@ -236,6 +243,12 @@ impl Collector {
             series.latest = bar.start;
         }
         series.bars.push(bar);
+    }
+
+    /// Counts a row of another stock than the one that is wanted.
+    pub(crate) const fn pass_over(&mut self) {
+        self.report.rows += 1;
+        self.report.other_stocks += 1;
     }
 
     /// Notes a row that is no bar.

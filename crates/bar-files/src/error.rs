@@ -15,10 +15,12 @@ pub enum BarFileError {
         path: PathBuf,
     },
     /// The name does not tell the format.
-    #[error("{} has no known format: its name must end in .csv, .csv.gz or .parquet", path.display())]
+    #[error("{} has no known format: its name must end in {endings}", path.display())]
     UnknownFormat {
         /// The path given.
         path: PathBuf,
+        /// The endings that are known.
+        endings: &'static str,
     },
     /// The system refuses to read.
     #[error("failed to read {}", path.display())]
@@ -92,13 +94,27 @@ pub enum BarFileError {
         /// The first of the commonest kind.
         first: RejectedRow,
     },
+    /// The bars are of less than a minute.
+    #[error("{}: {off} of {rows} rows do not begin on the minute, the first of them row {}: {}; these are bars of less than a minute, and Tandem works on bars of one minute", path.display(), first.row, first.reason)]
+    OffMinute {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        off: usize,
+        /// Of how many.
+        rows: usize,
+        /// The first of them.
+        first: RejectedRow,
+    },
     /// The bars are not of one minute.
-    #[error("{}: the bars of {ticker} are {minutes} minutes apart: Tandem works on bars of one minute", path.display())]
+    #[error("{}: the bars of {ticker} are {minutes} minutes apart on {day}: Tandem works on bars of one minute", path.display())]
     WrongInterval {
         /// The file.
         path: PathBuf,
         /// The first stock concerned.
         ticker: Ticker,
+        /// Its first day with such bars, New York date.
+        day: NaiveDate,
         /// Minutes from bar to bar.
         minutes: i64,
     },
@@ -182,6 +198,7 @@ const fn rejection_cure(kind: LeftOut) -> &'static str {
         LeftOut::NoTimeOfDay => {
             "; where the time of day stands in a column of its own, name both: --columns ts=DATE+TIME"
         }
+        LeftOut::DayOrMonth => ", or say which of them comes first: --dates day or --dates month",
         LeftOut::NoNumber => "; another column is named by --columns open=First,...",
         _ => "",
     }

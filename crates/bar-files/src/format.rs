@@ -19,13 +19,18 @@ impl Format {
     /// # Errors
     /// [`BarFileError::UnknownFormat`] for another ending.
     pub fn of(path: &Path) -> Result<Self, BarFileError> {
-        match lower_case_name(path).as_deref() {
-            Some(name) if name.ends_with(".csv") => Ok(Self::Csv),
-            Some(name) if name.ends_with(".csv.gz") => Ok(Self::CsvGzip),
-            Some(name) if name.ends_with(".parquet") => Ok(Self::Parquet),
-            _ => Err(BarFileError::UnknownFormat {
+        let name = lower_case_name(path);
+        if name.ends_with(".csv") {
+            Ok(Self::Csv)
+        } else if name.ends_with(".csv.gz") {
+            Ok(Self::CsvGzip)
+        } else if name.ends_with(".parquet") {
+            Ok(Self::Parquet)
+        } else {
+            Err(BarFileError::UnknownFormat {
                 path: path.to_owned(),
-            }),
+                endings: ".csv, .csv.gz or .parquet",
+            })
         }
     }
 
@@ -34,22 +39,28 @@ impl Format {
     /// # Errors
     /// [`BarFileError::UnknownFormat`] for another ending.
     pub fn of_bars(path: &Path) -> Result<Self, BarFileError> {
-        let name = lower_case_name(path).unwrap_or_default();
+        let name = lower_case_name(path);
         let (stem, text) = match name.strip_suffix(".gz") {
             Some(stem) => (stem, Self::CsvGzip),
             None => (&*name, Self::Csv),
         };
-        if [".txt", ".tsv"].iter().any(|ending| stem.ends_with(ending)) {
+        let ends = |name: &str, endings: [&str; 3]| {
+            endings.into_iter().any(|ending| name.ends_with(ending))
+        };
+        if ends(stem, [".csv", ".txt", ".tsv"]) {
             Ok(text)
-        } else if [".parq", ".pq"].iter().any(|ending| name.ends_with(ending)) {
+        } else if ends(&name, [".parquet", ".parq", ".pq"]) {
             Ok(Self::Parquet)
         } else {
-            Self::of(path)
+            Err(BarFileError::UnknownFormat {
+                path: path.to_owned(),
+                endings: ".csv, .txt, .tsv (or one of these and .gz), .parquet, .parq or .pq",
+            })
         }
     }
 }
 
-fn lower_case_name(path: &Path) -> Option<String> {
-    path.file_name()
-        .map(|name| name.to_string_lossy().to_ascii_lowercase())
+fn lower_case_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().to_ascii_lowercase()
 }

@@ -22,7 +22,7 @@ pub enum Layout {
     Yfinance,
     /// Stooq's text files: date and time apart, New York's clock, symbols with the ending `.US`.
     Stooq,
-    /// Alpha Vantage's `TIME_SERIES_INTRADAY` as CSV: New York's clock.
+    /// Alpha Vantage's `TIME_SERIES_INTRADAY` as CSV: New York's clock, the newest row first.
     AlphaVantage,
     /// Polygon's flat files of minute aggregates: nanoseconds since 1970.
     Polygon,
@@ -69,7 +69,8 @@ impl Layout {
         }
     }
 
-    /// Tells the layout by the header, names in small letters.
+    /// Tells the layout by the header, names in small letters. Whose times would be taken for New York's must be named
+    /// by columns that nobody else has.
     fn of(header: &[String]) -> Self {
         let has = |name: &str| header.iter().any(|column| column == name);
         let is_only = |names: &[&str]| header.iter().all(|name| names.contains(&name.as_str()));
@@ -81,26 +82,29 @@ impl Layout {
             Self::Alpaca
         } else if has("barcount") || (has("date") && has("average")) {
             Self::Ibkr
-        } else if has("date") && ["adjclose", "factor", "change"].into_iter().any(has) {
+        } else if has("symbol") && has("date") && has("adjclose") && is_only(&QLIB) {
             Self::Qlib
         } else if has("datetime") || has("adj close") {
             Self::Yfinance
-        } else if !has("ticker")
-            && is_only(&[
-                "timestamp",
-                "time",
-                "open",
-                "high",
-                "low",
-                "close",
-                "volume",
-            ])
-        {
-            Self::AlphaVantage
         } else {
             Self::Tandem
         }
     }
+}
+
+/// The columns of qlib's collector, and those that its normalisation adds.
+const QLIB: [&str; 11] = [
+    "symbol", "date", "open", "high", "low", "close", "volume", "adjclose", "factor", "change",
+    "vwap",
+];
+
+/// Whether a table is Alpha Vantage's by its header and its first two rows. The names are everybody's; their order with
+/// the newest row first is its own.
+pub(crate) fn is_alpha_vantage(header: &[String], first: &[String], second: &[String]) -> bool {
+    let names = ["timestamp", "open", "high", "low", "close", "volume"];
+    let times = first.first().zip(second.first());
+    header.iter().map(|name| plain(name)).eq(names)
+        && times.is_some_and(|(first, second)| first.len() == second.len() && first > second)
 }
 
 impl fmt::Display for Layout {
@@ -370,21 +374,30 @@ fn locate_side_by_side(header: &[String], options: &ReadOptions) -> Option<Locat
     })
 }
 
-/// Puts the three lines above a table of yfinance's `download` into one header of names like `('Close', 'AAPL')`: prices
-/// and stocks in either order, then the index's name with nothing beside it. `None` for another table.
+/// Puts the three lines above a table of yfinance's `download` into one header of names like `('Close', 'AAPL')`:
+/// prices and stocks in either order, then the index's name with nothing beside it. `None` for another table, such as
+/// one whose third line is empty.
 pub(crate) fn join_levels(levels: [&[String]; 3]) -> Option<Vec<String>> {
     let [first, second, index] = levels;
     let [index_name, rest @ ..] = index else {
         return None;
     };
-    let is_index = usual_names("ts").contains(&&*plain(index_name));
+    let index_name = plain(index_name);
+    let is_index = !index_name.is_empty() && usual_names("ts").contains(&&*index_name);
+    let names_prices = |level: &[String]| {
+        let names: Vec<String> = level.iter().map(|name| plain(name)).collect();
+        NUMBERS
+            .iter()
+            .all(|number| names.iter().any(|name| name == number))
+    };
     let is_joined = is_index
+        && (names_prices(first) || names_prices(second))
         && !rest.is_empty()
         && rest.iter().all(|cell| cell.trim().is_empty())
         && first.len() == second.len();
     is_joined.then(|| {
         let pairs = first.iter().zip(second).skip(1);
-        std::iter::once(index_name.clone())
+        std::iter::once(index_name)
             .chain(pairs.map(|(first, second)| format!("('{first}', '{second}')")))
             .collect()
     })
@@ -423,7 +436,10 @@ mod tests {
                 "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>",
                 Layout::Stooq,
             ),
-            ("timestamp,open,high,low,close,volume", Layout::AlphaVantage),
+            // Everybody's names.
+            ("timestamp,open,high,low,close,volume", Layout::Tandem),
+            ("time,open,high,low,close,volume", Layout::Tandem),
+            ("date,open,high,low,close,volume,change", Layout::Tandem),
             (
                 "ticker,volume,open,close,high,low,window_start,transactions",
                 Layout::Polygon,
@@ -481,5 +497,10 @@ mod tests {
         }
         let data = level("2018-02-20,1,2,3");
         assert_eq!(join_levels([&data, &data, &data]), None);
+        let header = level("ts,open,high,low,close,volume");
+        let row = level("2018-02-20T14:30:00Z,1,2,1,2,100");
+        assert_eq!(join_levels([&header, &row, &level(",,,,,")]), None);
+        let named = level("Datetime,,,,,");
+        assert_eq!(join_levels([&row, &row, &named]), None);
     }
 }

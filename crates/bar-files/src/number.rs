@@ -10,25 +10,58 @@ pub enum NumberStyle {
     Comma,
 }
 
-impl NumberStyle {
-    /// Tells the style of a table by all its numbers.
-    pub fn of<'a>(cells: impl Iterator<Item = &'a str>, separator: u8) -> Self {
-        let mut votes = StyleVotes::default();
-        cells.for_each(|cell| votes.add(cell));
-        votes.style(separator)
-    }
+/// What the numbers of a table say of its style: `100,06` can only be a fraction, `35,439` may be thousands. Prices
+/// decide before volumes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StyleVotes {
+    prices: Marks,
+    volumes: Marks,
 }
 
-/// What the numbers of a table say of its style: `100,06` can only be a fraction, `35,439` may be thousands.
+/// How many cells have which mark before their fraction, and how many a comma that may stand between thousands.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct StyleVotes {
+struct Marks {
     points: usize,
     commas: usize,
     undecided_commas: usize,
 }
 
 impl StyleVotes {
-    pub(crate) fn add(&mut self, cell: &str) {
+    /// Takes a row's cells of open, high, low, close and volume.
+    pub fn add(&mut self, cells: [&str; 5]) {
+        let [prices @ .., volume] = cells;
+        for price in prices {
+            self.prices.add(price);
+        }
+        self.volumes.add(volume);
+    }
+
+    /// Tells the style. Where nothing tells, a comma that only prices have is a fraction's between semicolons or tabs;
+    /// else it stands between thousands.
+    pub const fn style(self, separator: u8) -> NumberStyle {
+        let (prices, volumes) = (self.prices, self.volumes);
+        let telling = if prices.points == prices.commas {
+            volumes
+        } else {
+            prices
+        };
+        let is_comma = if telling.points == telling.commas {
+            matches!(separator, b';' | b'\t')
+                && prices.undecided_commas > 0
+                && volumes.undecided_commas == 0
+        } else {
+            telling.commas > telling.points
+        };
+        if is_comma {
+            NumberStyle::Comma
+        } else {
+            NumberStyle::Point
+        }
+    }
+}
+
+impl Marks {
+    fn add(&mut self, cell: &str) {
         match (cell.rfind('.'), cell.rfind(',')) {
             (Some(point), Some(comma)) if point > comma => self.points += 1,
             (Some(_), Some(_)) => self.commas += 1,
@@ -36,16 +69,6 @@ impl StyleVotes {
             (None, Some(_)) if is_thousands(cell, ',') => self.undecided_commas += 1,
             (None, Some(_)) => self.commas += 1,
             (None, None) => (),
-        }
-    }
-
-    /// Where nothing tells, a comma between semicolons or tabs is a fraction's, and between commas one of thousands.
-    pub(crate) const fn style(self, separator: u8) -> NumberStyle {
-        let undecided = matches!(separator, b';' | b'\t') && self.undecided_commas > 0;
-        if self.commas > self.points || (self.commas == self.points && undecided) {
-            NumberStyle::Comma
-        } else {
-            NumberStyle::Point
         }
     }
 }
@@ -77,8 +100,9 @@ pub fn parse_number(text: &str, style: NumberStyle) -> Option<f64> {
     if scale != 1.0 {
         plain.pop();
     }
-    let whole = plain.split(fraction).next().unwrap_or_default();
-    if whole.contains(thousands) && !is_thousands(whole, thousands) {
+    let (whole, behind) = plain.split_once(fraction).unwrap_or((&plain, ""));
+    if behind.contains(thousands) || (whole.contains(thousands) && !is_thousands(whole, thousands))
+    {
         return None;
     }
     let plain: String = plain
@@ -127,6 +151,8 @@ mod tests {
             ("35.439", NumberStyle::Comma, Some(35_439.0)),
             ("35439", NumberStyle::Comma, Some(35_439.0)),
             ("100,06", NumberStyle::Point, None),
+            ("1.300,06", NumberStyle::Point, None),
+            ("1,300.06", NumberStyle::Comma, None),
             ("1O.5", NumberStyle::Point, None),
             ("many", NumberStyle::Point, None),
             ("#N/A", NumberStyle::Comma, None),
@@ -137,21 +163,25 @@ mod tests {
 
     #[test]
     fn a_table_tells_its_style() {
-        for (cells, separator, expected) in [
-            (["100,06", "35439"], b';', NumberStyle::Comma),
-            (["100,060", "35.439"], b';', NumberStyle::Comma),
-            (["100.06", "35,439"], b';', NumberStyle::Point),
-            (["100.125", "35439"], b';', NumberStyle::Point),
-            (["1,300.06", "35,439"], b',', NumberStyle::Point),
-            (["1.300,06", "35.439"], b',', NumberStyle::Comma),
-            (["100,06", "35.439"], b',', NumberStyle::Comma),
-            (["100", "35,439"], b',', NumberStyle::Point),
+        for (price, volume, separator, expected) in [
+            ("100,06", "35439", b';', NumberStyle::Comma),
+            ("100,060", "35.439", b';', NumberStyle::Comma),
+            ("100,125", "35439", b'\t', NumberStyle::Comma),
+            ("100.06", "35,439", b';', NumberStyle::Point),
+            ("100.125", "35439", b';', NumberStyle::Point),
+            ("100.125", "35,439", b';', NumberStyle::Point),
+            ("100.125", "35,439", b'\t', NumberStyle::Point),
+            ("100.06", "35,5", b';', NumberStyle::Point),
+            ("100", "35,439", b';', NumberStyle::Point),
+            ("312,500", "1,439", b'\t', NumberStyle::Point),
+            ("1,300.06", "35,439", b',', NumberStyle::Point),
+            ("1.300,06", "35.439", b',', NumberStyle::Comma),
+            ("100,06", "35.439", b',', NumberStyle::Comma),
+            ("100", "35,439", b',', NumberStyle::Point),
         ] {
-            assert_eq!(
-                NumberStyle::of(cells.into_iter(), separator),
-                expected,
-                "{cells:?}"
-            );
+            let mut votes = StyleVotes::default();
+            votes.add([price, price, price, price, volume]);
+            assert_eq!(votes.style(separator), expected, "{price} {volume}");
         }
     }
 }

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use chrono_tz::Tz;
 use domain::Ticker;
 
-use crate::Layout;
+use crate::{DateOrder, Layout};
 
 /// How a file of bars is to be read, beyond what it says itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct ReadOptions {
     pub columns: ColumnMap,
     /// Zone of times that state none.
     pub zone: Option<Tz>,
+    /// Whether day or month comes first where the year comes last; told by the file's dates where it is not given.
+    pub dates: Option<DateOrder>,
     /// Whose bars they are, where no column says so; else the only stock whose rows are read.
     pub ticker: Option<Ticker>,
     /// Which moment of a bar its time is.

@@ -6,19 +6,14 @@ use std::{
 };
 
 use csv::StringRecord;
-use flate2::read::MultiGzDecoder;
 
 use crate::{
-    BarFile, BarFileError, Cell, DateOrder, Format, LeftOut, Located, NumberStyle, ReadOptions,
-    RowReader, TimeCell,
-    layout::{join_levels, locate},
-    number::StyleVotes,
+    BarFile, BarFileError, Cell, DateOrder, Format, Layout, LeftOut, Lines, Located, NumberStyle,
+    OrderVotes, ReadOptions, RowReader, StyleVotes, TimeCell, join_date_and_time,
+    layout::{is_alpha_vantage, join_levels, locate},
     parse_number, text,
-    time::OrderVotes,
+    time::order_matters,
 };
-
-/// The first bytes of what gzip has packed.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Reads and cleans a file of one-minute bars that says itself how it is to be read.
 ///
@@ -48,17 +43,13 @@ pub fn read_bars_with(path: &Path, options: &ReadOptions) -> Result<BarFile, Bar
             path: path.to_owned(),
             source,
         })?;
-    if format == Format::CsvGzip || bytes.starts_with(&GZIP) {
-        let mut unpacked = Vec::new();
-        MultiGzDecoder::new(&*bytes)
-            .read_to_end(&mut unpacked)
-            .map_err(|source| BarFileError::Gzip {
-                path: path.to_owned(),
-                source,
-            })?;
-        bytes = unpacked;
+    if format == Format::CsvGzip || text::is_gzip(&bytes) {
+        bytes = text::unpack(&bytes).map_err(|source| BarFileError::Gzip {
+            path: path.to_owned(),
+            source,
+        })?;
     }
-    read_text(path, &text::decode(bytes), options)
+    read_table(path, &text::decode(bytes), options)
 }
 
 /// Opens a file to read.
@@ -77,7 +68,7 @@ pub fn open(path: &Path) -> Result<File, BarFileError> {
     })
 }
 
-fn read_text(path: &Path, whole: &str, options: &ReadOptions) -> Result<BarFile, BarFileError> {
+fn read_table(path: &Path, whole: &str, options: &ReadOptions) -> Result<BarFile, BarFileError> {
     if whole.trim().is_empty() {
         return Err(BarFileError::Empty {
             path: path.to_owned(),
@@ -96,7 +87,7 @@ fn read_text(path: &Path, whole: &str, options: &ReadOptions) -> Result<BarFile,
     rows.set_style(style, order);
 
     let mut reader = reader(text, separator);
-    let mut lines = Lines::new(text, 1 + u64::from(text.len() < whole.len()));
+    let mut lines = Lines::new(whole, text);
     let mut record = StringRecord::new();
     let mut left_of_header = header.lines;
     while reader.read_record(&mut record).map_err(error)? {
@@ -104,7 +95,13 @@ fn read_text(path: &Path, whole: &str, options: &ReadOptions) -> Result<BarFile,
             left_of_header -= 1;
             continue;
         }
-        let mut line = || lines.at(record.position().map_or(0, csv::Position::byte));
+        let mut line = || lines.at(record.position());
+        let cell = |index: usize| {
+            record
+                .get(index)
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+        };
         let spare = record
             .iter()
             .skip(header.width)
@@ -115,34 +112,21 @@ fn read_text(path: &Path, whole: &str, options: &ReadOptions) -> Result<BarFile,
                 record.len(),
                 header.width
             );
-            rows.reject(line(), LeftOut::CellCount, reason);
+            rows.reject(line(), LeftOut::CellCount, reason, cell);
             continue;
         }
-        let cell = |index: usize| {
-            record
-                .get(index)
-                .map(str::trim)
-                .filter(|cell| !cell.is_empty())
-        };
         let time = match (cell(located.time), located.time_of_day.map(cell)) {
             (None, _) | (_, Some(None)) => TimeCell::Empty,
             (Some(time), None) => TimeCell::Text(Cow::Borrowed(time)),
-            (Some(date), Some(Some(time))) => TimeCell::Text(Cow::Owned(join(date, time))),
+            (Some(date), Some(Some(time))) => {
+                TimeCell::Text(Cow::Owned(join_date_and_time(date, time)))
+            }
         };
         rows.row(line, &time, cell, |index| {
             cell(index).map_or(Cell::Empty, Cell::Text)
         });
     }
     rows.finish()
-}
-
-/// A date and a time of day as one text. Programs that took it for a number dropped its leading zero.
-fn join(date: &str, time: &str) -> String {
-    let is_number = time.bytes().all(|byte| byte.is_ascii_digit());
-    match time.len() {
-        3 | 5 if is_number => format!("{date} 0{time}"),
-        _ => format!("{date} {time}"),
-    }
 }
 
 fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
@@ -183,7 +167,14 @@ impl Header {
             (None, [header, ..]) => (1, header.clone()),
             (None, []) => (1, Vec::new()),
         };
-        let located = locate(path, &header, options)?;
+        let mut options = Cow::Borrowed(options);
+        if let [header, first, second] = first
+            && options.layout.is_none()
+            && is_alpha_vantage(header, first, second)
+        {
+            options.to_mut().layout = Some(Layout::AlphaVantage);
+        }
+        let located = locate(path, &header, &options)?;
         // Where columns are named by position there may be no header: then its numbers are numbers.
         let is_row = options.columns.is_positional()
             && located
@@ -214,8 +205,7 @@ fn style(text: &str, separator: u8, header: &Header) -> (NumberStyle, Option<Dat
             .skip(header.lines)
             .map_while(Result::ok)
     };
-    let is_doubtful =
-        |record: StringRecord| record.get(located.time).is_some_and(DateOrder::matters);
+    let is_doubtful = |record: StringRecord| record.get(located.time).is_some_and(order_matters);
     if separator == b',' && !text.contains('"') && !records().next().is_some_and(is_doubtful) {
         return (NumberStyle::Point, None);
     }
@@ -223,39 +213,9 @@ fn style(text: &str, separator: u8, header: &Header) -> (NumberStyle, Option<Dat
     for record in records() {
         let cell = |index: usize| record.get(index).unwrap_or_default().trim();
         order.add(cell(located.time));
-        for index in located.stocks.iter().flat_map(|stock| stock.numbers) {
-            numbers.add(cell(index));
+        for stock in &located.stocks {
+            numbers.add(stock.numbers.map(cell));
         }
     }
     (numbers.style(separator), order.order())
-}
-
-/// Line numbers of ascending places in a text. (The csv crate's own count is off after blank lines and `\r\n`.)
-struct Lines<'a> {
-    text: &'a [u8],
-    byte: usize,
-    line: u64,
-}
-
-impl<'a> Lines<'a> {
-    /// A text whose first line has this number.
-    const fn new(text: &'a str, line: u64) -> Self {
-        Self {
-            text: text.as_bytes(),
-            byte: 0,
-            line,
-        }
-    }
-
-    /// Line, from 1, of the first text at or after the byte.
-    fn at(&mut self, byte: u64) -> u64 {
-        let mut end = usize::try_from(byte).unwrap_or(self.text.len());
-        while matches!(self.text.get(end), Some(b'\r' | b'\n')) {
-            end += 1;
-        }
-        let passed = self.text.get(self.byte..end).unwrap_or_default();
-        self.line += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        self.byte = self.byte.max(end);
-        self.line
-    }
 }

@@ -3,15 +3,18 @@
 use std::{borrow::Cow, path::Path};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use domain::{BAR_SECONDS, Bar, Ticker};
+use domain::{BAR_SECONDS, Bar, BarFault, Ticker};
 
 use crate::{
     BarFile, BarFileError, DateOrder, Layout, LeftOut, Located, NumberStyle, ReadOptions, Stamps,
     Stock, TickerFrom, TimeFault, TimeParser,
-    clean::Collector,
+    clean::{Collector, SeriesIndex},
     layout::{NUMBERS, is_header_of_times},
     parse_number,
 };
+
+/// So many rows within minutes are no accident.
+const ROWS_TO_TELL: usize = 12;
 
 /// A time as a table has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +65,7 @@ impl<'a> RowReader<'a> {
             only: options.ticker.as_ref(),
             parser: TimeParser {
                 zone: located.zone,
-                order: None,
+                order: options.dates,
             },
             style: NumberStyle::default(),
             stamp: match options.stamps {
@@ -73,15 +76,30 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// States how the table writes its numbers and dates.
-    pub const fn set_style(&mut self, style: NumberStyle, order: Option<DateOrder>) {
+    /// States how the table writes its numbers and, where that was not given, its dates.
+    pub fn set_style(&mut self, style: NumberStyle, order: Option<DateOrder>) {
         self.style = style;
-        self.parser.order = order;
+        self.parser.order = self.parser.order.or(order);
     }
 
     /// Notes a row that is not one of the table's.
-    pub fn reject(&mut self, row: u64, kind: LeftOut, reason: String) {
-        self.collector.reject(row, kind, reason);
+    pub fn reject<'c>(
+        &mut self,
+        row: u64,
+        kind: LeftOut,
+        reason: String,
+        ticker: impl Fn(usize) -> Option<&'c str>,
+    ) {
+        let series = self.stocks.first().and_then(|stock| {
+            let symbol = symbol(&stock.ticker, self.layout, &ticker)?;
+            self.collector.series(symbol).ok()
+        });
+        match series {
+            Some(series) if is_other(&self.collector, self.only, series) => {
+                self.collector.pass_over();
+            }
+            _ => self.collector.reject(row, kind, reason),
+        }
     }
 
     /// Reads a row: its number in the file, its time, and what stands in its other columns.
@@ -105,16 +123,19 @@ impl<'a> RowReader<'a> {
                 start: &start,
                 cells,
             };
-            match row.read(self.layout, self.style, &mut self.collector, &ticker) {
-                Ok((series, _))
-                    if self
-                        .only
-                        .is_some_and(|only| !self.collector.is_of(series, only)) =>
-                {
-                    self.collector.report.rows += 1;
-                    self.collector.report.other_stocks += 1;
+            let series = match row.series(self.layout, &mut self.collector, &ticker) {
+                Ok(series) => series,
+                Err((kind, reason)) => {
+                    self.collector.reject(number(), kind, reason);
+                    continue;
                 }
-                Ok((series, bar)) => self.collector.accept(series, bar),
+            };
+            if is_other(&self.collector, self.only, series) {
+                self.collector.pass_over();
+                continue;
+            }
+            match row.bar(self.style) {
+                Ok(bar) => self.collector.accept(series, bar),
                 Err((kind, reason)) => self.collector.reject(number(), kind, reason),
             }
         }
@@ -149,16 +170,28 @@ impl<'a> RowReader<'a> {
     /// Sorts the bars and removes repetitions.
     ///
     /// # Errors
-    /// [`BarFileError::MostRejected`] when most rows are no bars: then the file is not what it was taken for.
+    /// [`BarFileError::MostRejected`] when most rows are no bars, and [`BarFileError::OffMinute`] when more than a
+    /// tenth begin within a minute: then the file is not what it was taken for.
     pub fn finish(self) -> Result<BarFile, BarFileError> {
         let report = &self.collector.report;
         let wanted = report.rows - report.other_stocks;
+        let counts = report.rejected_by_kind();
+        let first_of = |kind| report.rejected.iter().find(|row| row.kind == kind);
+        let off = counts.get(&LeftOut::OffMinute).copied().unwrap_or_default();
+        if off >= ROWS_TO_TELL
+            && off * 10 > wanted
+            && let Some(first) = first_of(LeftOut::OffMinute)
+        {
+            return Err(BarFileError::OffMinute {
+                path: self.path.to_owned(),
+                off,
+                rows: wanted,
+                first: first.clone(),
+            });
+        }
         if report.rejected.len() * 2 > wanted {
-            let counts = report.rejected_by_kind();
             let kind = counts.iter().max_by_key(|(_, count)| **count);
-            let first =
-                kind.and_then(|(kind, _)| report.rejected.iter().find(|row| row.kind == *kind));
-            if let Some(first) = first {
+            if let Some(first) = kind.and_then(|(kind, _)| first_of(*kind)) {
                 return Err(BarFileError::MostRejected {
                     path: self.path.to_owned(),
                     rejected: report.rejected.len(),
@@ -171,6 +204,30 @@ impl<'a> RowReader<'a> {
     }
 }
 
+/// Whether a series is not that of the only stock that is wanted.
+fn is_other(collector: &Collector, only: Option<&Ticker>, series: SeriesIndex) -> bool {
+    only.is_some_and(|only| !collector.is_of(series, only))
+}
+
+/// What names a row's stock.
+fn symbol<'t, 'c: 't>(
+    from: &'t TickerFrom,
+    layout: Layout,
+    ticker: &impl Fn(usize) -> Option<&'c str>,
+) -> Option<&'t str> {
+    match from {
+        TickerFrom::Fixed(ticker) => Some(ticker.as_str()),
+        TickerFrom::Column(column) => {
+            let text = ticker(*column)?.trim();
+            let without_country = text
+                .strip_suffix(".US")
+                .or_else(|| text.strip_suffix(".us"))
+                .filter(|_| layout == Layout::Stooq);
+            Some(without_country.unwrap_or(text)).filter(|text| !text.is_empty())
+        }
+    }
+}
+
 /// What a row says of one stock.
 struct Row<'r> {
     stock: &'r Stock,
@@ -179,26 +236,25 @@ struct Row<'r> {
 }
 
 impl Row<'_> {
-    fn read<'c>(
+    /// Whose row it is: asked first, as what is wrong with the row of another stock is nobody's concern.
+    fn series<'c>(
         &self,
         layout: Layout,
-        style: NumberStyle,
         collector: &mut Collector,
         ticker: &impl Fn(usize) -> Option<&'c str>,
-    ) -> Result<(crate::clean::SeriesIndex, Bar), (LeftOut, String)> {
-        let ticker = match &self.stock.ticker {
-            TickerFrom::Fixed(ticker) => ticker.as_str(),
-            TickerFrom::Column(column) => match ticker(*column).map(str::trim) {
-                None | Some("") => {
-                    return Err((LeftOut::EmptyCell, "ticker is empty".to_owned()));
-                }
-                Some(text) if layout == Layout::Stooq => text
-                    .strip_suffix(".US")
-                    .or_else(|| text.strip_suffix(".us"))
-                    .unwrap_or(text),
-                Some(text) => text,
-            },
-        };
+    ) -> Result<SeriesIndex, (LeftOut, String)> {
+        // A header that is repeated names no stock.
+        if let Err(fault @ (LeftOut::RepeatedHeader, _)) = self.start {
+            return Err(fault.clone());
+        }
+        let symbol = symbol(&self.stock.ticker, layout, ticker)
+            .ok_or_else(|| (LeftOut::EmptyCell, "ticker is empty".to_owned()))?;
+        collector
+            .series(symbol)
+            .map_err(|fault| (LeftOut::NoTicker, fault.to_string()))
+    }
+
+    fn bar(&self, style: NumberStyle) -> Result<Bar, (LeftOut, String)> {
         let start = self.start.clone()?;
         let mut values = [0.0; 5];
         for ((value, cell), column) in values.iter_mut().zip(self.cells).zip(NUMBERS) {
@@ -213,12 +269,13 @@ impl Row<'_> {
                 }
             };
         }
-        let series = collector
-            .series(ticker)
-            .map_err(|fault| (LeftOut::NoTicker, fault.to_string()))?;
         let [open, high, low, close, volume] = values;
-        let bar = Bar::new(start, open, high, low, close, volume)
-            .map_err(|fault| (LeftOut::NotABar, fault.to_string()))?;
-        Ok((series, bar))
+        Bar::new(start, open, high, low, close, volume).map_err(|fault| {
+            let kind = match fault {
+                BarFault::OffMinute { .. } => LeftOut::OffMinute,
+                _ => LeftOut::NotABar,
+            };
+            (kind, fault.to_string())
+        })
     }
 }

@@ -19,8 +19,11 @@ const EXTENDED_MINUTES: usize = 16 * 60 - REGULAR_MINUTES;
 
 /// Intervals that vendors have beside a minute, in minutes.
 const INTERVALS: [i64; 8] = [60, 30, 20, 15, 10, 5, 3, 2];
-/// Steps from bar to bar that must agree before an interval is told by them.
-const STEPS_TO_TELL: usize = 12;
+/// Steps that agree tell an interval once they are this improbable, in bits, of a stock that trades at random: 32 steps
+/// of two minutes, 16 of five, 8 of half an hour.
+const BITS_TO_TELL: u32 = 32;
+/// Days of one bar each that are no accident.
+const DAYS_TO_TELL: usize = 12;
 
 impl BarFile {
     /// Keeps the bars of regular sessions, and counts the others by reason.
@@ -68,6 +71,8 @@ struct Survey {
     at_close: usize,
     /// Days whose bars are a whole session's, moved by so many minutes.
     moved: BTreeMap<i64, usize>,
+    /// The first of them that proves another zone by itself: moved by half hours, with most of its minutes traded.
+    other_zone: Option<(i64, Day)>,
     /// A day with bars outside its session.
     example: Option<Day>,
 }
@@ -88,7 +93,15 @@ impl Survey {
         bars: &[Bar],
         calendar: &Calendar,
     ) -> Result<(), BarFileError> {
-        let mut steps: BTreeMap<i64, usize> = BTreeMap::new();
+        let wrong_interval = |day, minutes| BarFileError::WrongInterval {
+            path: path.to_owned(),
+            ticker: ticker.clone(),
+            day,
+            minutes,
+        };
+        // A day's tell by themselves, as files that were put together may begin with another interval; those of all
+        // days where a day has few.
+        let mut all_steps = Steps::default();
         let mut days = 0_usize;
         for day in bars.chunk_by(|earlier, later| date_of(earlier) == date_of(later)) {
             let [first, .., last] = day else {
@@ -107,24 +120,30 @@ impl Survey {
             let moved = minutes(first.start - session.open);
             if moved != 0 && moved == minutes(last.close_time() - session.close) {
                 *self.moved.entry(moved).or_default() += 1;
+                if moved % 30 == 0 && day.len() * 2 >= session.minutes() as usize {
+                    let (first, last) = (first.start, last.start);
+                    self.other_zone
+                        .get_or_insert((moved, Day { date, first, last }));
+                }
             }
-            let regular = day.iter().filter(|bar| session.contains(bar.start));
+            let mut steps = Steps::default();
             let mut before: Option<&Bar> = None;
-            for bar in regular {
+            for bar in day.iter().filter(|bar| session.contains(bar.start)) {
                 if let Some(before) = before {
-                    *steps.entry(minutes(bar.start - before.start)).or_default() += 1;
+                    let step = minutes(bar.start - before.start);
+                    *steps.entry(step).or_default() += 1;
+                    *all_steps.entry(step).or_default() += 1;
                 }
                 before = Some(bar);
             }
+            if let Some(minutes) = interval(&steps) {
+                return Err(wrong_interval(date, minutes));
+            }
         }
-        if let Some(minutes) = interval(&steps) {
-            return Err(BarFileError::WrongInterval {
-                path: path.to_owned(),
-                ticker: ticker.clone(),
-                minutes,
-            });
+        if let (Some(minutes), Some(bar)) = (interval(&all_steps), bars.first()) {
+            return Err(wrong_interval(date_of(bar), minutes));
         }
-        if days >= STEPS_TO_TELL && days == bars.len() {
+        if days >= DAYS_TO_TELL && days == bars.len() {
             return Err(BarFileError::DailyBars {
                 path: path.to_owned(),
                 ticker: ticker.clone(),
@@ -198,7 +217,8 @@ impl Survey {
         let moved: usize = self.moved.values().sum();
         let is_moved = moved * 5 >= self.days * 4 && moved > 0;
         let usual = self.moved.iter().max_by_key(|(_, days)| **days);
-        let by = usual.filter(|_| is_moved).map(|(by, _)| *by);
+        let usual = usual.filter(|_| is_moved).map(|(by, _)| *by);
+        let by = usual.or(self.other_zone.map(|(by, _)| by));
         let (extended, closed) = (count(LeftOut::ExtendedHours), count(LeftOut::MarketClosed));
         // Not every day need show it: a stock may not trade in each minute, and some vendors add the price of the opening
         // auction. Then most days have a bar at the close, few one at the open, and hardly anything lies beyond.
@@ -214,7 +234,8 @@ impl Survey {
         // then the session is the busiest part of the day and nothing lies at night.
         let is_busiest = self.inside * EXTENDED_MINUTES >= extended * REGULAR_MINUTES;
         let is_day_of_trading = is_busiest && closed * 20 <= rows;
-        if let Some(example) = self.example
+        let proof = self.other_zone.map(|(_, day)| day).or(self.example);
+        if let Some(example) = proof
             && (by.is_some() || (outside > self.inside && !is_day_of_trading))
         {
             let clock = |time: DateTime<Utc>| {
@@ -228,16 +249,21 @@ impl Survey {
                 day: example.date,
                 first: clock(example.first),
                 last: clock(example.last),
-                hint: hint(by, closed * 2 > rows),
+                hint: hint(by, usual.is_some(), closed * 2 > rows),
             });
         }
         Ok(())
     }
 }
 
-/// What may be wrong with times of which most lie outside sessions, or which are moved by so many minutes.
-const fn hint(moved: Option<i64>, mostly_closed: bool) -> &'static str {
+/// What may be wrong with times of which most lie outside sessions, or which are moved by so many minutes, on most days
+/// or on some.
+const fn hint(moved: Option<i64>, on_most_days: bool, mostly_closed: bool) -> &'static str {
     match moved {
+        Some(-60 | 60) if !on_most_days => {
+            ": a whole session is moved by an hour while others are not, as where New York's clock is marked with one offset all \
+             year; write the times without it and give --zone America/New_York"
+        }
         // New York is four or five hours behind.
         Some(-300 | -240) => {
             ": these are New York's times marked as UTC; write them without a zone and give --zone America/New_York"
@@ -252,19 +278,20 @@ const fn hint(moved: Option<i64>, mostly_closed: bool) -> &'static str {
     }
 }
 
+/// How often bars follow each other in so many minutes.
+type Steps = BTreeMap<i64, usize>;
+
 /// The interval of bars by the steps between them, if it is not a minute.
-fn interval(steps: &BTreeMap<i64, usize>) -> Option<i64> {
+fn interval(steps: &Steps) -> Option<i64> {
     let all: usize = steps.values().sum();
-    if all < STEPS_TO_TELL {
-        return None;
-    }
     INTERVALS.into_iter().find(|interval| {
         let multiples: usize = steps
             .iter()
             .filter(|(step, _)| **step % interval == 0)
             .map(|(_, count)| count)
             .sum();
-        multiples * 20 >= all * 19
+        let to_tell = (BITS_TO_TELL / interval.ilog2()) as usize;
+        all >= to_tell && multiples * 20 >= all * 19
     })
 }
 

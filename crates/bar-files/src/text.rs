@@ -1,26 +1,61 @@
-//! Bytes to text: files come from Excel as often as from programs.
+//! Text as it is found in files: packed or not, in one of several encodings.
 
-/// Decodes a file's text: UTF-8, or UTF-16 as Excel's "Unicode text" is, both with or without a byte order mark. What is
-/// neither keeps its readable parts: a name with an accent in a column that nobody needs spoils nothing.
-pub fn decode(bytes: Vec<u8>) -> String {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units = bytes
-            .chunks_exact(2)
-            .filter_map(|pair| Some(unit(pair.try_into().ok()?)));
-        char::decode_utf16(units)
-            .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect()
+use std::{
+    io::{self, Read},
+    path::Path,
+};
+
+use csv::Position;
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use flate2::read::MultiGzDecoder;
+
+/// The first bytes of what gzip has packed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Reads a file of text, unpacked if gzip has packed it, and decoded.
+///
+/// # Errors
+/// The system's, and that a packed file is torn.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    Ok(decode(if is_gzip(&bytes) {
+        unpack(&bytes)?
+    } else {
+        bytes
+    }))
+}
+
+pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&GZIP)
+}
+
+pub(crate) fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(bytes).read_to_end(&mut unpacked)?;
+    Ok(unpacked)
+}
+
+/// By its byte order mark, else UTF-8; a line that is not UTF-8 is Windows-1252, of which Latin-1 is a part.
+pub(crate) fn decode(bytes: Vec<u8>) -> String {
+    // Headers are plain letters, of which UTF-16 leaves one byte zero.
+    let unmarked = match bytes.as_slice() {
+        [1..=0x7f, 0, 1..=0x7f, 0, ..] => Some(UTF_16LE),
+        [0, 1..=0x7f, 0, 1..=0x7f, ..] => Some(UTF_16BE),
+        _ => None,
     };
-    match bytes.as_slice() {
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        // Headers are plain letters, of which UTF-16 leaves one byte zero.
-        [1..=0x7f, 0, 1..=0x7f, 0, ..] => utf16(&bytes, u16::from_le_bytes),
-        [0, 1..=0x7f, 0, 1..=0x7f, ..] => utf16(&bytes, u16::from_be_bytes),
-        _ => String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    let marked = Encoding::for_bom(&bytes).map(|(encoding, _)| encoding);
+    if let Some(encoding) = marked.or(unmarked) {
+        return encoding.decode(&bytes).0.into_owned();
     }
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let lines = error.as_bytes().split_inclusive(|byte| *byte == b'\n');
+        lines
+            .map(|line| match std::str::from_utf8(line) {
+                Ok(line) => line.into(),
+                Err(_) => WINDOWS_1252.decode(line).0,
+            })
+            .collect()
+    })
 }
 
 /// The separator of a table's cells, told by its first line; Excel may state it in a line of its own, which is cut off.
@@ -47,6 +82,38 @@ pub fn separator(text: &str) -> (u8, &str) {
     (separator, text)
 }
 
+/// Line numbers of ascending places in a table. (The csv crate's own count is off after blank lines and `\r\n`.)
+#[derive(Debug)]
+pub struct Lines<'a> {
+    table: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    /// Lines of a text, the end of which is the table that [`separator`] found.
+    pub fn new(text: &str, table: &'a str) -> Self {
+        Self {
+            table: table.as_bytes(),
+            byte: 0,
+            line: 1 + u64::from(table.len() < text.len()),
+        }
+    }
+
+    /// Line in the text, from 1, of what stands at a position in the table or follows it.
+    pub fn at(&mut self, position: Option<&Position>) -> u64 {
+        let byte = position.map_or(0, Position::byte);
+        let mut end = usize::try_from(byte).unwrap_or(self.table.len());
+        while matches!(self.table.get(end), Some(b'\r' | b'\n')) {
+            end += 1;
+        }
+        let passed = self.table.get(self.byte..end).unwrap_or_default();
+        self.line += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.byte = self.byte.max(end);
+        self.line
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,8 +133,8 @@ mod tests {
             assert_eq!(decode(bytes), "ts,é");
         }
         assert_eq!(
-            decode(b"Soci\xe9t\xe9,1".to_vec()),
-            "Soci\u{fffd}t\u{fffd},1"
+            decode(b"Soci\xe9t\xe9\nnaiv\xc3\xa9".to_vec()),
+            "Société\nnaivé"
         );
     }
 

@@ -42,36 +42,28 @@ pub enum DateOrder {
     MonthFirst,
 }
 
-impl DateOrder {
-    /// Tells the order by all times of a file.
-    pub fn of<'a>(times: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let mut votes = OrderVotes::default();
-        times.for_each(|time| votes.add(time));
-        votes.order()
-    }
+impl FromStr for DateOrder {
+    type Err = String;
 
-    /// Whether a time is written so that the order matters.
-    pub fn matters(time: &str) -> bool {
-        let time = time.trim();
-        let first = time.bytes().take_while(u8::is_ascii_digit).count();
-        (1..=2).contains(&first)
-            && matches!(time.as_bytes().get(first), Some(b'/' | b'-'))
-            && time
-                .as_bytes()
-                .get(first + 1)
-                .is_some_and(u8::is_ascii_digit)
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "day" => Ok(Self::DayFirst),
+            "month" => Ok(Self::MonthFirst),
+            _ => Err("expected day or month, whichever comes first".to_owned()),
+        }
     }
 }
 
 /// What the times of a file say of their order: a number above twelve is a day.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct OrderVotes {
+pub struct OrderVotes {
     day_first: bool,
     month_first: bool,
 }
 
 impl OrderVotes {
-    pub(crate) fn add(&mut self, time: &str) {
+    /// Takes a time.
+    pub fn add(&mut self, time: &str) {
         let mut numbers = time
             .trim()
             .split(|character: char| !character.is_ascii_digit())
@@ -80,13 +72,26 @@ impl OrderVotes {
         self.month_first |= numbers.next().is_some_and(|number| number > 12);
     }
 
-    pub(crate) const fn order(self) -> Option<DateOrder> {
+    /// Tells the order, if the times do.
+    pub const fn order(self) -> Option<DateOrder> {
         match (self.day_first, self.month_first) {
             (true, false) => Some(DateOrder::DayFirst),
             (false, true) => Some(DateOrder::MonthFirst),
             _ => None,
         }
     }
+}
+
+/// Whether a time is written so that the order of day and month matters.
+pub(crate) fn order_matters(time: &str) -> bool {
+    let time = time.trim();
+    let first = time.bytes().take_while(u8::is_ascii_digit).count();
+    (1..=2).contains(&first)
+        && matches!(time.as_bytes().get(first), Some(b'/' | b'-'))
+        && time
+            .as_bytes()
+            .get(first + 1)
+            .is_some_and(u8::is_ascii_digit)
 }
 
 /// Reads times of one file.
@@ -96,6 +101,15 @@ pub struct TimeParser {
     pub zone: Option<Tz>,
     /// Order of day and month where the year comes last.
     pub order: Option<DateOrder>,
+}
+
+/// Joins a date and a time of day that stand apart. Programs that took the time for a number dropped its leading zero.
+pub fn join_date_and_time(date: &str, time: &str) -> String {
+    let is_number = time.bytes().all(|byte| byte.is_ascii_digit());
+    match time.len() {
+        3 | 5 if is_number => format!("{date} 0{time}"),
+        _ => format!("{date} {time}"),
+    }
 }
 
 /// Reads a time with its zone.
@@ -124,6 +138,15 @@ impl TimeParser {
         });
         if !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit()) {
             return self.number(whole);
+        }
+        // As FIX and Interactive Brokers write UTC: 20180220-14:30:00.
+        if let Some((date, time)) = text.split_once('-')
+            && date.len() == 8
+            && date.bytes().all(|byte| byte.is_ascii_digit())
+            && time.contains(':')
+            && let Some(time) = clock(time)
+        {
+            return Ok(self.date(date)?.and_time(time).and_utc());
         }
         let (date, rest) = split_date(text);
         let date = self.date(date)?;
@@ -176,6 +199,11 @@ impl TimeParser {
             4 => text.parse().map_err(|_| TimeFault::Unreadable),
             _ => Err(TimeFault::Unreadable),
         };
+        // Excel writes two digits of a year, which then comes last.
+        let last_year = |text: &str| match text.len() {
+            2 => number(text).map(|year| 2_000 + year as i32),
+            _ => year(text),
+        };
         if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let (years, rest) = text.split_at(4);
             let (months, days) = rest.split_at(2);
@@ -193,16 +221,21 @@ impl TimeParser {
             return date(year(first)?, month(second)?, number(third)?);
         }
         if second.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return date(year(third)?, month(second)?, number(first)?);
+            return date(last_year(third)?, month(second)?, number(first)?);
         }
+        // Here 18-02-20 may begin with its year.
+        let last_year = |text: &str| match separator {
+            '-' => year(text),
+            _ => last_year(text),
+        };
         let order = if separator == '.' {
             Some(DateOrder::DayFirst)
         } else {
             self.order
         };
         match order.ok_or(TimeFault::DayOrMonth)? {
-            DateOrder::DayFirst => date(year(third)?, number(second)?, number(first)?),
-            DateOrder::MonthFirst => date(year(third)?, number(first)?, number(second)?),
+            DateOrder::DayFirst => date(last_year(third)?, number(second)?, number(first)?),
+            DateOrder::MonthFirst => date(last_year(third)?, number(first)?, number(second)?),
         }
     }
 }
@@ -361,9 +394,15 @@ mod tests {
     fn parse(text: &str) -> Result<DateTime<Utc>, TimeFault> {
         let parser = TimeParser {
             zone: None,
-            order: DateOrder::of([text].into_iter()),
+            order: order(&[text]),
         };
         parser.parse(text)
+    }
+
+    fn order(times: &[&str]) -> Option<DateOrder> {
+        let mut votes = OrderVotes::default();
+        times.iter().for_each(|time| votes.add(time));
+        votes.order()
     }
 
     #[test]
@@ -392,6 +431,10 @@ mod tests {
             "20/02/2018 14:30 GMT",
             "20.02.2018 15:30:00 Europe/Berlin",
             "20-Feb-2018 09:30:00 US/Eastern",
+            "20-Feb-18 09:30:00 US/Eastern",
+            "2/20/18 9:30 ET",
+            "20180220-14:30:00",
+            "20180220-14:30:00.000",
             "1519137000",
             "1519137000.0",
             "1519137000000",
@@ -447,6 +490,10 @@ mod tests {
             ("2018-02-20", TimeFault::NoTimeOfDay),
             ("20180220", TimeFault::NoTimeOfDay),
             ("02/03/2018 14:30 UTC", TimeFault::DayOrMonth),
+            ("2/3/18 14:30 UTC", TimeFault::DayOrMonth),
+            ("18-02-20 14:30 UTC", TimeFault::Unreadable),
+            ("20180220-0930", TimeFault::Unreadable),
+            ("20180230-14:30:00", TimeFault::Unreadable),
         ] {
             assert_eq!(parse(text), Err(fault), "{text}");
         }
@@ -454,19 +501,14 @@ mod tests {
 
     #[test]
     fn a_file_tells_the_order_of_day_and_month() {
-        assert_eq!(
-            DateOrder::of(["02/03/2018", "02/20/2018"].into_iter()),
-            Some(DateOrder::MonthFirst)
-        );
-        assert_eq!(
-            DateOrder::of(["03/02/2018", "20/02/2018"].into_iter()),
-            Some(DateOrder::DayFirst)
-        );
-        assert_eq!(
-            DateOrder::of(["20/02/2018", "02/20/2018"].into_iter()),
-            None
-        );
-        assert!(DateOrder::matters("2/20/2018") && !DateOrder::matters("2018/02/20"));
-        assert!(!DateOrder::matters("20-Feb-2018") && !DateOrder::matters("20.02.2018"));
+        for (times, expected) in [
+            (["02/03/2018", "02/20/2018"], Some(DateOrder::MonthFirst)),
+            (["03/02/2018", "20/02/2018"], Some(DateOrder::DayFirst)),
+            (["20/02/2018", "02/20/2018"], None),
+        ] {
+            assert_eq!(order(&times), expected, "{times:?}");
+        }
+        assert!(order_matters("2/20/2018") && !order_matters("2018/02/20"));
+        assert!(!order_matters("20-Feb-2018") && !order_matters("20.02.2018"));
     }
 }

@@ -49,9 +49,10 @@ static MINUTE_OF_HOUR: LazyLock<[(f32, f32); 60]> =
 /// Events may be pushed in any order and at any time. A bar uses exactly those pushed before it whose `available_at` is
 /// not after its close; one that is pushed late counts from the next bar on.
 ///
-/// No feature reaches across what is not there ([`Continuity`]). After a hole (in a session, or between one that was cut
-/// short and the next) there are none until the longest return lies behind it, and no average takes in the move across
-/// it. Where the price goes on at another level, the stream begins anew: its warm-up as well.
+/// No feature reaches across what is not there ([`Continuity`]). After a hole (in a session, or between one that was
+/// cut short and the next) the averages of prices begin anew, and there are no features until these are warm again and
+/// the longest return lies behind it. Where the price goes on at another level, the stream begins anew: its warm-up as
+/// well.
 #[derive(Clone, Debug)]
 pub struct FeatureStream {
     calendar: &'static Calendar,
@@ -213,7 +214,7 @@ impl FeatureStream {
         let joint = self.continuity.next(bar, missing);
         match joint {
             Joint::Continuous => (),
-            Joint::Hole => self.since_hole = 0,
+            Joint::Hole => self.leave_prices_behind(),
             Joint::Break => self.begin_anew(),
         }
         let opens_session = !is_running || joint == Joint::Break;
@@ -248,6 +249,16 @@ impl FeatureStream {
             economy: std::mem::replace(&mut self.economy, Economy::new()),
             ..Self::new(self.calendar)
         };
+    }
+
+    /// Begins every average of prices anew: none takes in the move across a hole.
+    #[cold]
+    fn leave_prices_behind(&mut self) {
+        self.since_hole = 0;
+        self.rsi = Rsi::default();
+        self.macd = Macd::default();
+        self.atr = Atr::default();
+        self.bollinger = Bollinger::default();
     }
 
     /// Closes the session before, if any, and opens the one of this bar.

@@ -61,10 +61,16 @@ enum Accepted {
     Confirmed,
 }
 
-/// Admits the history of one ticker as a whole: `bars` ascending and unique, of regular sessions, all on one share basis.
-/// A file passes here, a vendor's answer through the same check with what is stored before it.
-pub fn admit(bars: Vec<Bar>) -> Admitted {
-    StepGuard::default().judge(bars)
+/// Admits the history of one ticker as a whole: `bars` ascending and unique, of regular sessions, all on one share
+/// basis, that of the bar `before` them included, where one is known. A file passes here, a vendor's answer through the
+/// same check with what is stored before it.
+pub fn admit(before: Option<&Bar>, bars: Vec<Bar>) -> Admitted {
+    let mut admitted = before.map(StepGuard::at).unwrap_or_default().judge(bars);
+    let joined = before.zip(admitted.accepted.first());
+    if let Some(found) = joined.and_then(|(before, bar)| break_between(before, bar)) {
+        admitted.breaks.insert(0, found);
+    }
+    admitted
 }
 
 impl StepGuard {
@@ -314,7 +320,7 @@ mod tests {
     /// The minutes of the refused bars of a history.
     fn refused(closes: &[f64]) -> Vec<i64> {
         let bars = (0..).zip(closes).map(|(minute, close)| bar(minute, *close));
-        let refused = admit(bars.collect()).refused;
+        let refused = admit(None, bars.collect()).refused;
         let minutes = refused
             .iter()
             .map(|(refused, _)| refused.start - bar(0, 1.0).start);
@@ -335,13 +341,13 @@ mod tests {
             [1],
             "nobody knows which is wrong"
         );
-        assert!(admit(Vec::new()).accepted.is_empty());
+        assert!(admit(None, Vec::new()).accepted.is_empty());
     }
 
     #[test]
     fn another_company_under_the_ticker_is_a_break_and_no_bar_is_lost() {
         let bars = || (0..40).map(|minute| bar(minute, if minute < 20 { 12.0 } else { 184.0 }));
-        let admitted = admit(bars().collect());
+        let admitted = admit(None, bars().collect());
         assert_eq!((admitted.accepted.len(), admitted.refused.len()), (40, 0));
         let found = PriceBreak {
             at: bar(20, 1.0).start,
@@ -349,6 +355,16 @@ mod tests {
             to: Price::new(184.0).unwrap(),
         };
         assert_eq!(admitted.breaks, [found]);
+        // In two files, of which the second begins at the other level, or with a bad tick.
+        let (last, whole): (Bar, Vec<Bar>) = (bar(19, 12.0), bars().skip(20).collect());
+        let admitted = admit(Some(&last), whole);
+        assert_eq!(
+            (admitted.accepted.len(), &*admitted.breaks),
+            (20, &[found][..])
+        );
+        let next = [20, 21, 22].map(|minute| bar(minute, if minute == 20 { 184.0 } else { 12.0 }));
+        let admitted = admit(Some(&last), next.to_vec());
+        assert_eq!((admitted.accepted.len(), admitted.breaks.len()), (2, 0));
         // The vendor's minutes one by one, each with the few before it once more: the sixth confirms all of them.
         let mut guard = StepGuard::at(&bar(19, 12.0));
         let bars: Vec<Bar> = bars().collect();

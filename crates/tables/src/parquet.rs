@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use polars::error::{PolarsError, PolarsResult};
 use polars_arrow::{
     array::{Array, BinaryViewArray, FixedSizeBinaryArray, PrimitiveArray},
@@ -40,6 +40,10 @@ pub(crate) enum Values {
     Moments(Vec<Option<DateTime<Utc>>>),
     /// Times of a wall clock whose zone is unknown.
     Local(Vec<Option<NaiveDateTime>>),
+    /// Days.
+    Dates(Vec<Option<NaiveDate>>),
+    /// Times of a day.
+    TimesOfDay(Vec<Option<NaiveTime>>),
     /// So many cells of a type of which bars are not made.
     Other(usize),
 }
@@ -53,16 +57,25 @@ impl Values {
             Self::Text(values) => values.len(),
             Self::Moments(values) => values.len(),
             Self::Local(values) => values.len(),
+            Self::Dates(values) => values.len(),
+            Self::TimesOfDay(values) => values.len(),
             Self::Other(count) => *count,
         }
     }
 
-    /// A cell as text: a whole number or text.
+    /// A cell as text, where it is text, a number, a day or a time of day; of a wall clock's time its day.
     pub(crate) fn words(&self, index: usize) -> Option<String> {
         match self {
-            Self::Text(texts) => texts.get(index)?.clone(),
-            Self::Integers(numbers) => numbers.get(index)?.map(|number| format!("{number:0>6}")),
-            _ => None,
+            Self::Text(texts) => texts
+                .get(index)?
+                .as_deref()
+                .map(|text| text.trim().to_owned()),
+            Self::Integers(numbers) => numbers.get(index)?.map(|number| number.to_string()),
+            Self::Numbers(numbers) => numbers.get(index)?.map(|number| number.to_string()),
+            Self::Dates(dates) => dates.get(index)?.map(|date| date.to_string()),
+            Self::Local(times) => times.get(index)?.map(|time| time.date().to_string()),
+            Self::TimesOfDay(times) => times.get(index)?.map(|time| time.to_string()),
+            Self::Moments(_) | Self::Other(_) => None,
         }
     }
 }
@@ -163,6 +176,8 @@ enum Meaning {
     Unsigned,
     Decimal(usize),
     Time { unit: ParquetTimeUnit, utc: bool },
+    Date,
+    TimeOfDay(ParquetTimeUnit),
     Other,
 }
 
@@ -212,16 +227,12 @@ impl Meaning {
                 None,
                 Some(Converted::Uint8 | Converted::Uint16 | Converted::Uint32 | Converted::Uint64),
             ) => Self::Unsigned,
-            (Some(Logical::Date | Logical::Time { .. } | Logical::Uuid), _)
-            | (
-                None,
-                Some(
-                    Converted::Date
-                    | Converted::TimeMillis
-                    | Converted::TimeMicros
-                    | Converted::Interval,
-                ),
-            ) => Self::Other,
+            (Some(Logical::Date), _) | (None, Some(Converted::Date)) => Self::Date,
+            // Whether it is of UTC's clock is not believed: Arrow says so of every time of day.
+            (Some(Logical::Time { unit, .. }), _) => Self::TimeOfDay(unit),
+            (None, Some(Converted::TimeMillis)) => Self::TimeOfDay(ParquetTimeUnit::Milliseconds),
+            (None, Some(Converted::TimeMicros)) => Self::TimeOfDay(ParquetTimeUnit::Microseconds),
+            (Some(Logical::Uuid), _) | (None, Some(Converted::Interval)) => Self::Other,
             _ => Self::Integer,
         }
     }
@@ -332,8 +343,30 @@ fn integers(meaning: &Meaning, numbers: impl Iterator<Item = Option<i64>>, rows:
                 )
             }
         }
+        Meaning::Date => Values::Dates(numbers.map(|number| day(number?)).collect()),
+        Meaning::TimeOfDay(unit) => {
+            Values::TimesOfDay(numbers.map(|number| time_of_day(number?, unit)).collect())
+        }
         Meaning::Other => Values::Other(rows),
     }
+}
+
+/// A day by its number since 1970.
+fn day(number: i64) -> Option<NaiveDate> {
+    let moment = DateTime::from_timestamp(number.checked_mul(86_400)?, 0)?;
+    Some(moment.date_naive())
+}
+
+/// A time of day by what has passed since midnight.
+fn time_of_day(count: i64, unit: ParquetTimeUnit) -> Option<NaiveTime> {
+    let per_second = match unit {
+        ParquetTimeUnit::Milliseconds => 1_000,
+        ParquetTimeUnit::Microseconds => 1_000_000,
+        ParquetTimeUnit::Nanoseconds => 1_000_000_000,
+    };
+    let seconds = u32::try_from(count.div_euclid(per_second)).ok()?;
+    let nanos = count.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    NaiveTime::from_num_seconds_from_midnight_opt(seconds, u32::try_from(nanos).ok()?)
 }
 
 /// A decimal of a whole number and how many of its digits stand behind the point.
@@ -394,6 +427,19 @@ mod tests {
             Some(100.06)
         );
         assert_eq!(decimal(&[1; 32], 2), None);
+    }
+
+    #[test]
+    fn days_and_times_of_day_are_read() {
+        assert_eq!(day(17_582).unwrap().to_string(), "2018-02-20");
+        for (count, unit) in [
+            (34_200_000, ParquetTimeUnit::Milliseconds),
+            (34_200_000_000, ParquetTimeUnit::Microseconds),
+            (34_200_000_000_000, ParquetTimeUnit::Nanoseconds),
+        ] {
+            assert_eq!(time_of_day(count, unit).unwrap().to_string(), "09:30:00");
+        }
+        assert_eq!(time_of_day(-1, ParquetTimeUnit::Milliseconds), None);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use bar_files::{
-    BarFile, BarFileError, Cell, DateOrder, Format, Located, NumberStyle, ReadOptions, RowReader,
-    TickerFrom, TimeCell, locate,
+    BarFile, BarFileError, Cell, Format, Located, OrderVotes, ReadOptions, RowReader, StyleVotes,
+    TickerFrom, TimeCell, join_date_and_time, locate,
 };
 
 use crate::{
@@ -65,13 +65,19 @@ fn read_parquet(path: &Path, options: &ReadOptions) -> Result<BarFile, TableErro
     let file = ParquetFile::new(bytes).map_err(parquet_error)?;
     let located = locate(path, &file.names(), options)?;
     let mut rows = RowReader::new(path, &located, options);
+    // Text says by all of its rows how it writes numbers and dates.
+    let (mut numbers, mut order) = (StyleVotes::default(), OrderVotes::default());
+    for group in 0..file.groups() {
+        let columns = Columns::read(path, &file, group, &located)?;
+        if !columns.has_text(&located) {
+            break;
+        }
+        columns.vote(&located, &mut numbers, &mut order);
+    }
+    rows.set_style(numbers.style(b','), order.order());
     let mut first_of_group = 1;
     for group in 0..file.groups() {
         let columns = Columns::read(path, &file, group, &located)?;
-        if group == 0 {
-            let (style, order) = columns.style();
-            rows.set_style(style, order);
-        }
         for index in 0..columns.time.len() {
             rows.row(
                 || first_of_group + index as u64,
@@ -116,19 +122,23 @@ impl Columns {
             })
         };
         let time = column(located.time)?;
-        match &time {
-            Values::Local(_) if located.zone.is_none() => {
+        let time_of_day = located.time_of_day.map(column).transpose()?;
+        match (&time, &time_of_day) {
+            (Values::Local(_), None) if located.zone.is_none() => {
                 return Err(BarFileError::NoZone {
                     path: path.to_owned(),
                     column: file.names().swap_remove(located.time),
                 }
                 .into());
             }
-            Values::Other(_) => {
+            (Values::Dates(_) | Values::TimesOfDay(_) | Values::Other(_), None) => {
                 return Err(wrong_type(
                     located.time,
                     "the moments at which bars start, or seconds since 1970",
                 ));
+            }
+            (Values::TimesOfDay(_) | Values::Other(_), Some(_)) => {
+                return Err(wrong_type(located.time, "days such as 2018-02-20"));
             }
             _ => (),
         }
@@ -160,52 +170,55 @@ impl Columns {
         }
         Ok(Self {
             time,
-            time_of_day: located.time_of_day.map(column).transpose()?,
+            time_of_day,
             others,
         })
     }
 
-    /// How numbers and dates are written where they are text.
-    fn style(&self) -> (NumberStyle, Option<DateOrder>) {
-        fn texts(values: &Values) -> impl Iterator<Item = &str> {
-            let texts = match values {
-                Values::Text(texts) => texts.as_slice(),
-                _ => &[],
-            };
-            texts.iter().flatten().map(String::as_str)
+    /// Whether times or numbers are text.
+    fn has_text(&self, located: &Located) -> bool {
+        let mut numbers = located.stocks.iter().flat_map(|stock| stock.numbers);
+        let is_text = |values: &Values| matches!(values, Values::Text(_));
+        is_text(&self.time) || numbers.any(|column| self.values(column).is_some_and(is_text))
+    }
+
+    /// Takes in how the text of all rows is written.
+    fn vote(&self, located: &Located, numbers: &mut StyleVotes, order: &mut OrderVotes) {
+        for index in 0..self.time.len() {
+            if let Values::Text(times) = &self.time {
+                order.add(
+                    times
+                        .get(index)
+                        .and_then(Option::as_deref)
+                        .unwrap_or_default(),
+                );
+            }
+            for stock in &located.stocks {
+                let text = |column| self.text(column, index).unwrap_or_default().trim();
+                numbers.add(stock.numbers.map(text));
+            }
         }
-        let numbers = self.others.iter().flat_map(|(_, values)| texts(values));
-        (
-            NumberStyle::of(numbers, b','),
-            DateOrder::of(texts(&self.time)),
-        )
     }
 
     fn time(&self, index: usize) -> TimeCell<'_> {
-        let cell = match &self.time {
-            Values::Moments(times) => times.get(index).copied().flatten().map(TimeCell::Moment),
-            Values::Local(times) => times.get(index).copied().flatten().map(TimeCell::Local),
+        let cell = || match (&self.time, &self.time_of_day) {
+            (Values::Moments(times), _) => times.get(index)?.map(TimeCell::Moment),
+            (dates, Some(times)) => {
+                let (date, time) = (dates.words(index)?, times.words(index)?);
+                Some(TimeCell::Text(Cow::Owned(join_date_and_time(&date, &time))))
+            }
+            (Values::Local(times), None) => times.get(index)?.map(TimeCell::Local),
+            (Values::Text(texts), None) => {
+                let text = texts.get(index)?.as_deref();
+                text.map(|text| TimeCell::Text(Cow::Borrowed(text)))
+            }
             // Counts since 1970, or digits that are a date and a time of day.
-            Values::Integers(counts) => counts
-                .get(index)
-                .copied()
-                .flatten()
-                .map(|count| TimeCell::Text(Cow::Owned(count.to_string()))),
-            Values::Numbers(counts) => counts
-                .get(index)
-                .copied()
-                .flatten()
-                .map(|count| TimeCell::Text(Cow::Owned(count.to_string()))),
-            Values::Text(texts) => match (texts.get(index), &self.time_of_day) {
-                (Some(Some(date)), Some(times)) => times
-                    .words(index)
-                    .map(|time| TimeCell::Text(Cow::Owned(format!("{date} {time}")))),
-                (Some(Some(text)), None) => Some(TimeCell::Text(Cow::Borrowed(text))),
-                _ => None,
-            },
-            Values::Other(_) => None,
+            (counts, None) => {
+                let count = counts.words(index);
+                count.map(|count| TimeCell::Text(Cow::Owned(count)))
+            }
         };
-        cell.unwrap_or(TimeCell::Empty)
+        cell().unwrap_or(TimeCell::Empty)
     }
 
     fn values(&self, column: usize) -> Option<&Values> {
@@ -234,7 +247,11 @@ impl Columns {
                 .map(str::trim)
                 .filter(|text| !text.is_empty())
                 .map(Cell::Text),
-            Values::Moments(_) | Values::Local(_) | Values::Other(_) => None,
+            Values::Moments(_)
+            | Values::Local(_)
+            | Values::Dates(_)
+            | Values::TimesOfDay(_)
+            | Values::Other(_) => None,
         };
         cell().unwrap_or(Cell::Empty)
     }

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    champions::Models, engine::Decider, line::HISTORY_BARS, metrics::Metrics, recorder::Decision,
+    champions::Models, engine::Decider, line::HISTORY_BARS, metrics::Metrics, recorder::Analysis,
 };
 
 /// How far back missed bars are looked for: over the longest weekend, holidays included.
@@ -52,7 +52,7 @@ pub(crate) struct CatchUp {
     pub(crate) models: watch::Receiver<Models>,
     pub(crate) decider: Decider,
     /// Behind what the live path decided: what is stored first stands.
-    pub(crate) decisions: mpsc::Sender<Vec<Decision>>,
+    pub(crate) analyses: mpsc::Sender<Vec<Analysis>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -82,7 +82,7 @@ impl CatchUp {
                 _ = ticks.tick() => (),
             }
             // What waits to be stored is not missed.
-            if self.decisions.capacity() < self.decisions.max_capacity() {
+            if self.analyses.capacity() < self.analyses.max_capacity() {
                 continue;
             }
             let Some(champions) = self.models.borrow().champions.clone() else {
@@ -221,24 +221,24 @@ impl CatchUp {
         if predictions.is_empty() {
             return Ok(());
         }
-        let decisions = self
+        let analyses = self
             .decider
             .decide(champions, predictions, self.clock.now());
-        let decisions: Vec<Decision> = decisions
+        let analyses: Vec<Analysis> = analyses
             .into_iter()
-            .map(|decision| Decision {
+            .map(|analysis| Analysis {
                 late: true,
-                ..decision
+                ..analysis
             })
             .collect();
         tracing::info!(
-            instrument.symbol = %ticker, bars = decisions.len(),
-            "{} bars of {ticker} that were missed are analysed late", decisions.len()
+            instrument.symbol = %ticker, bars = analyses.len(),
+            "{} bars of {ticker} that were missed are analysed late", analyses.len()
         );
-        self.metrics.analyses_late.add(decisions.len());
-        self.metrics.analyses_waiting.add(decisions.len() as i64);
-        self.decisions
-            .send(decisions)
+        self.metrics.analyses_late.add(analyses.len());
+        self.metrics.analyses_waiting.add(analyses.len() as i64);
+        self.analyses
+            .send(analyses)
             .await
             .context("the recorder has ended")
     }

@@ -33,7 +33,7 @@ use crate::{
     champions::{Failure, Models},
     line::{Events, HISTORY_BARS, Line},
     metrics::Metrics,
-    recorder::Decision,
+    recorder::Analysis,
     staleness::Moment,
     standings::Standings,
     thresholds::Thresholds,
@@ -87,7 +87,7 @@ pub(crate) struct Engine {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decider: Decider,
     pub(crate) models: watch::Receiver<Models>,
-    pub(crate) decisions: mpsc::Sender<Vec<Decision>>,
+    pub(crate) analyses: mpsc::Sender<Vec<Analysis>>,
     /// Tells of champions that failed on what they were asked.
     pub(crate) failures: watch::Sender<Option<Failure>>,
     pub(crate) progress: watch::Sender<Progress>,
@@ -365,7 +365,7 @@ impl Engine {
             total_ms: milliseconds(received.elapsed()),
         };
         let mut updates = self.bar_updates(&outcome.new_bars);
-        let decisions = match (champions, outcome.predictions) {
+        let analyses = match (champions, outcome.predictions) {
             (Some(champions), Ok(predictions)) => {
                 self.decider.decide(&champions, predictions, as_of)
             }
@@ -383,24 +383,24 @@ impl Engine {
             (None, _) => Vec::new(),
         };
         updates.extend(
-            decisions
+            analyses
                 .iter()
-                .map(|decision| Update::Analysis(analysis(decision, timing))),
+                .map(|analysis| Update::Analysis(analysis_body(analysis, timing))),
         );
         self.board.publish(updates);
         self.measure(
             received,
             wake,
             &outcome.new_bars,
-            &decisions,
+            &analyses,
             outcome.features,
             outcome.inference,
         );
-        if !decisions.is_empty() {
-            self.metrics.analyses_waiting.add(decisions.len() as i64);
+        if !analyses.is_empty() {
+            self.metrics.analyses_waiting.add(analyses.len() as i64);
             // Waits when a thousand passes could not be stored yet: better late than lost.
-            self.decisions
-                .send(decisions)
+            self.analyses
+                .send(analyses)
                 .await
                 .context("the recorder has ended")?;
         }
@@ -658,20 +658,20 @@ impl Engine {
         received: Instant,
         wake: Duration,
         new_bars: &[usize],
-        decisions: &[Decision],
+        analyses: &[Analysis],
         features: Duration,
         inference: Duration,
     ) {
         let metrics = &self.metrics;
         metrics.database_up.set(1);
         metrics.bars.add(new_bars.len());
-        metrics.analyses.add(decisions.len());
+        metrics.analyses.add(analyses.len());
         if !new_bars.is_empty() {
             metrics.wake.observe(wake);
             metrics.features.observe(features);
             metrics.publication.observe(received.elapsed());
         }
-        if !decisions.is_empty() {
+        if !analyses.is_empty() {
             metrics.inference.observe(inference);
         }
         if let Some(close) = self
@@ -709,7 +709,7 @@ impl Decider {
         champions: &Champions,
         predictions: Vec<(Bar, DualPrediction)>,
         as_of: DateTime<Utc>,
-    ) -> Vec<Decision> {
+    ) -> Vec<Analysis> {
         let thresholds = self.thresholds.borrow();
         let standings = self.standings.borrow();
         let models = [champions.lstm.id(), champions.transformer.id()];
@@ -754,7 +754,7 @@ impl Decider {
                         model_id: model.manifest().model_id.clone(),
                         probabilities,
                     };
-                    Decision {
+                    Analysis {
                         bar,
                         lstm: prediction(ModelKind::Lstm, &champions.lstm, lstm),
                         transformer: prediction(
@@ -879,16 +879,16 @@ impl Batch {
     }
 }
 
-fn analysis(decision: &Decision, timing: TimingBody) -> Arc<AnalysisBody> {
+fn analysis_body(analysis: &Analysis, timing: TimingBody) -> Arc<AnalysisBody> {
     Arc::new(AnalysisBody {
-        ticker: decision.recommendation.ticker.clone(),
-        bar: BarBody::from(&decision.bar),
+        ticker: analysis.recommendation.ticker.clone(),
+        bar: BarBody::from(&analysis.bar),
         predictions: ModelOutputsBody {
-            lstm: ModelOutputBody::from(&decision.lstm),
-            transformer: ModelOutputBody::from(&decision.transformer),
+            lstm: ModelOutputBody::from(&analysis.lstm),
+            transformer: ModelOutputBody::from(&analysis.transformer),
         },
-        recommendation: decision.recommendation.clone().into(),
-        as_of: decision.as_of,
+        recommendation: analysis.recommendation.clone().into(),
+        as_of: analysis.as_of,
         timing,
     })
 }

@@ -22,7 +22,7 @@ const MOST_PANICS: usize = 3;
 
 /// Both predictions and the recommendation for one closed bar.
 #[derive(Clone, Debug)]
-pub(crate) struct Decision {
+pub(crate) struct Analysis {
     /// The bar that was analysed.
     pub(crate) bar: Bar,
     /// What the recurrent champion says.
@@ -31,7 +31,7 @@ pub(crate) struct Decision {
     pub(crate) transformer: Prediction,
     /// What follows.
     pub(crate) recommendation: Recommendation,
-    /// Market time of the decision, the same for all of a pass.
+    /// Market time of the analysis, the same for all of a pass.
     pub(crate) as_of: DateTime<Utc>,
     /// Nobody could have acted on it: it belongs to the record of the bars and not to that of the models.
     pub(crate) late: bool,
@@ -40,15 +40,15 @@ pub(crate) struct Decision {
 /// What waits to be stored, in order. It outlives a recorder that panics.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    passes: mpsc::Receiver<Vec<Decision>>,
+    passes: mpsc::Receiver<Vec<Analysis>>,
     /// The pass that is being stored.
-    current: Option<Vec<Decision>>,
+    current: Option<Vec<Analysis>>,
     /// How often that was begun.
     attempts: usize,
 }
 
 impl Queue {
-    pub(crate) const fn new(passes: mpsc::Receiver<Vec<Decision>>) -> Self {
+    pub(crate) const fn new(passes: mpsc::Receiver<Vec<Analysis>>) -> Self {
         Self {
             passes,
             current: None,
@@ -57,7 +57,7 @@ impl Queue {
     }
 }
 
-/// Stores decisions until nobody can send any more and nothing waits.
+/// Stores analyses until nobody can send any more and nothing waits.
 ///
 /// Storing twice is the same as once, so whatever failed is simply tried again, in order; only what the database refuses for
 /// good is given up, with an error that names it.
@@ -82,7 +82,7 @@ pub(crate) async fn run(pool: PgPool, queue: Arc<Mutex<Queue>>, metrics: Arc<Met
 }
 
 /// A pass that is refused for good is stored one by one, so that only what is wrong with it is lost.
-async fn store_whatever_can_be(pool: &PgPool, pass: &[Decision], metrics: &Metrics) {
+async fn store_whatever_can_be(pool: &PgPool, pass: &[Analysis], metrics: &Metrics) {
     match store_stubbornly(pool, pass).await {
         Ok(()) => metrics.analyses_stored.add(pass.len()),
         Err(error) if pass.len() <= 1 => {
@@ -90,10 +90,10 @@ async fn store_whatever_can_be(pool: &PgPool, pass: &[Decision], metrics: &Metri
             lose(pass, &why, metrics);
         }
         Err(_) => {
-            for decision in pass {
+            for analysis in pass {
                 Box::pin(store_whatever_can_be(
                     pool,
-                    slice::from_ref(decision),
+                    slice::from_ref(analysis),
                     metrics,
                 ))
                 .await;
@@ -102,7 +102,7 @@ async fn store_whatever_can_be(pool: &PgPool, pass: &[Decision], metrics: &Metri
     }
 }
 
-fn lose(pass: &[Decision], why: &str, metrics: &Metrics) {
+fn lose(pass: &[Analysis], why: &str, metrics: &Metrics) {
     tracing::error!(
         analyses = pass.len(), bar.start = %first_bar(pass), ticker = first_ticker(pass),
         "analyses are lost to the track record: {why}"
@@ -114,7 +114,7 @@ fn lose(pass: &[Decision], why: &str, metrics: &Metrics) {
 ///
 /// # Errors
 /// What trying again does not help.
-async fn store_stubbornly(pool: &PgPool, pass: &[Decision]) -> Result<(), StorageError> {
+async fn store_stubbornly(pool: &PgPool, pass: &[Analysis]) -> Result<(), StorageError> {
     let mut retry = FIRST_RETRY;
     loop {
         let error = match tokio::time::timeout(STORE_TIMEOUT, store(pool, pass)).await {
@@ -132,17 +132,17 @@ async fn store_stubbornly(pool: &PgPool, pass: &[Decision]) -> Result<(), Storag
     }
 }
 
-async fn store(pool: &PgPool, pass: &[Decision]) -> Result<(), StorageError> {
+async fn store(pool: &PgPool, pass: &[Analysis]) -> Result<(), StorageError> {
     let Some(first) = pass.first() else {
         return Ok(());
     };
     for late in [false, true] {
-        let decisions = || pass.iter().filter(|decision| decision.late == late);
-        let predictions: Vec<Prediction> = decisions()
-            .flat_map(|decision| [decision.lstm.clone(), decision.transformer.clone()])
+        let analyses = || pass.iter().filter(|analysis| analysis.late == late);
+        let predictions: Vec<Prediction> = analyses()
+            .flat_map(|analysis| [analysis.lstm.clone(), analysis.transformer.clone()])
             .collect();
-        let recommendations: Vec<Recommendation> = decisions()
-            .map(|decision| decision.recommendation.clone())
+        let recommendations: Vec<Recommendation> = analyses()
+            .map(|analysis| analysis.recommendation.clone())
             .collect();
         if late && !predictions.is_empty() {
             storage::store_late_analyses(pool, first.as_of, &predictions, &recommendations).await?;
@@ -153,12 +153,12 @@ async fn store(pool: &PgPool, pass: &[Decision]) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn first_bar(pass: &[Decision]) -> DateTime<Utc> {
+fn first_bar(pass: &[Analysis]) -> DateTime<Utc> {
     pass.first()
-        .map_or(DateTime::UNIX_EPOCH, |decision| decision.bar.start)
+        .map_or(DateTime::UNIX_EPOCH, |analysis| analysis.bar.start)
 }
 
-fn first_ticker(pass: &[Decision]) -> &str {
+fn first_ticker(pass: &[Analysis]) -> &str {
     pass.first()
-        .map_or("", |decision| decision.recommendation.ticker.as_str())
+        .map_or("", |analysis| analysis.recommendation.ticker.as_str())
 }

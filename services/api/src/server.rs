@@ -114,8 +114,8 @@ impl App {
                 }
             }
         });
-        let (decisions_sender, decisions) = mpsc::channel(recorder::QUEUE_PASSES);
-        let queue = Arc::new(Mutex::new(Queue::new(decisions)));
+        let (analyses_sender, analyses) = mpsc::channel(recorder::QUEUE_PASSES);
+        let queue = Arc::new(Mutex::new(Queue::new(analyses)));
         owner.keep("recorder", {
             let (pool, metrics) = (pool.clone(), Arc::clone(&metrics));
             move || recorder::run(pool.clone(), Arc::clone(&queue), Arc::clone(&metrics))
@@ -184,7 +184,7 @@ impl App {
             let (pool, clock, shutdown) = (pool.clone(), clock.clone(), shutdown.clone());
             let (board, metrics) = (Arc::clone(&board), Arc::clone(&metrics));
             let (models, decider) = (models.clone(), decider.clone());
-            let (decisions, tickers) = (decisions_sender.clone(), tickers.clone());
+            let (analyses, tickers) = (analyses_sender.clone(), tickers.clone());
             move || {
                 let engine = Engine {
                     pool: pool.clone(),
@@ -194,7 +194,7 @@ impl App {
                     metrics: Arc::clone(&metrics),
                     decider: decider.clone(),
                     models: models.clone(),
-                    decisions: decisions.clone(),
+                    analyses: analyses.clone(),
                     failures: failures_sender.clone(),
                     progress: progress_sender.clone(),
                     lines: tickers.iter().cloned().map(Line::new).collect(),
@@ -216,7 +216,7 @@ impl App {
                     tickers: tickers.clone(),
                     models: models.clone(),
                     decider: decider.clone(),
-                    decisions: decisions_sender.clone(),
+                    analyses: analyses_sender.clone(),
                     metrics: Arc::clone(&metrics),
                 };
                 catch_up.run(Timing::interval(timing.safety_seconds), shutdown.clone())

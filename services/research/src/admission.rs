@@ -31,9 +31,15 @@ struct Hole {
 
 impl Admission {
     /// Judges one ticker's bars, ascending and unique, of regular sessions. `basis` brings a bar to the share basis of all
-    /// others.
-    pub(crate) fn add(&mut self, ticker: &Ticker, mut bars: Vec<Bar>, basis: impl Fn(&Bar) -> Bar) {
-        let judged = ingestion::admit(bars.iter().map(basis).collect());
+    /// others and of the bar `before` them, where one is known.
+    pub(crate) fn add(
+        &mut self,
+        ticker: &Ticker,
+        before: Option<&Bar>,
+        mut bars: Vec<Bar>,
+        basis: impl Fn(&Bar) -> Bar,
+    ) {
+        let judged = ingestion::admit(before, bars.iter().map(basis).collect());
         self.find_holes(ticker, &judged.accepted);
         let breaks = judged.breaks.into_iter();
         self.breaks
@@ -54,21 +60,28 @@ impl Admission {
     }
 
     fn find_holes(&mut self, ticker: &Ticker, bars: &[Bar]) {
-        let mut continuity = Continuity::default();
-        let mut last: Option<DateTime<Utc>> = None;
-        for bar in bars {
-            let from = last.replace(bar.close_time()).unwrap_or(bar.start);
-            let minutes = ::calendar::nyse().trading_minutes(from, bar.start);
-            if continuity.next(bar, minutes) == Joint::Hole {
+        for (bar, from, joint) in joints(bars) {
+            if joint == Joint::Hole {
                 self.holes.push(Hole {
                     ticker: ticker.clone(),
                     from,
                     to: bar.start,
-                    minutes,
+                    minutes: ::calendar::nyse().trading_minutes(from, bar.start),
                 });
             }
         }
     }
+}
+
+/// How each bar of one ticker joins the one before it, and when that one closed.
+pub(crate) fn joints(bars: &[Bar]) -> impl Iterator<Item = (&Bar, DateTime<Utc>, Joint)> {
+    let mut continuity = Continuity::default();
+    let mut last: Option<DateTime<Utc>> = None;
+    bars.iter().map(move |bar| {
+        let from = last.replace(bar.close_time()).unwrap_or(bar.start);
+        let missing = ::calendar::nyse().trading_minutes(from, bar.start);
+        (bar, from, continuity.next(bar, missing))
+    })
 }
 
 impl fmt::Display for Admission {
@@ -169,7 +182,7 @@ mod tests {
 
     fn admitted(bars: Vec<Bar>) -> Admission {
         let mut admission = Admission::default();
-        admission.add(&Ticker::parse("AAPL").unwrap(), bars, |bar| *bar);
+        admission.add(&Ticker::parse("AAPL").unwrap(), None, bars, |bar| *bar);
         admission
     }
 
@@ -208,7 +221,7 @@ mod tests {
         let all = bars((0..60).map(|minute| if minute < 30 { 400.0 } else { 100.0 }));
         let split = all[30].start;
         let mut admission = Admission::default();
-        admission.add(&Ticker::parse("AAPL").unwrap(), all.clone(), |bar| {
+        admission.add(&Ticker::parse("AAPL").unwrap(), None, all.clone(), |bar| {
             let factor = if bar.start < split { 4.0 } else { 1.0 };
             let price = |price: domain::Price| price.get() / factor;
             let close = price(bar.close);

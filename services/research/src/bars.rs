@@ -32,7 +32,7 @@ pub(crate) fn read_bars(
 ) -> anyhow::Result<BTreeMap<Ticker, Vec<Bar>>> {
     let mut admission = Admission::default();
     for (ticker, bars) in read_file(path, options)? {
-        admission.add(&ticker, bars, |bar| *bar);
+        admission.add(&ticker, None, bars, |bar| *bar);
     }
     eprint!("{admission}");
     Ok(admission.bars)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bar_files::{ColumnMap, Layout, ReadOptions, Stamps, Tz};
+use bar_files::{ColumnMap, DateOrder, Layout, ReadOptions, Stamps, Tz};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::Ticker;
@@ -125,6 +125,9 @@ pub(crate) struct Reading {
     /// Zone of times that state none, such as America/New_York
     #[arg(long, value_name = "ZONE", value_parser = bar_files::parse_zone)]
     pub(crate) zone: Option<Tz>,
+    /// Which comes first in dates such as 2/3/2018 [default: told by the dates above the twelfth]
+    #[arg(long, value_name = "day|month")]
+    pub(crate) dates: Option<DateOrder>,
     /// Whether a time is its bar's start or its end [default: start]
     #[arg(long, value_name = "start|end")]
     pub(crate) stamps: Option<Stamps>,
@@ -137,6 +140,7 @@ impl Reading {
             layout: self.layout,
             columns: self.columns.clone().unwrap_or_default(),
             zone: self.zone,
+            dates: self.dates,
             ticker,
             stamps: self.stamps.unwrap_or_default(),
         }

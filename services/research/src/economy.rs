@@ -1,14 +1,17 @@
 //! Economic series from a file, with when each figure could be known.
 
-use std::{collections::BTreeSet, io::Read as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::{Context as _, anyhow, bail};
+use bar_files::Lines;
 use calendar::Calendar;
-use chrono::{DateTime, Days, Months, NaiveDate, TimeDelta, Utc};
-use csv::{Position, ReaderBuilder, StringRecord};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
+use csv::{ReaderBuilder, StringRecord};
 use domain::{MACRO_SERIES, MacroObservation, SeriesId};
 use features::MacroEvent;
-use flate2::read::MultiGzDecoder;
 use ingestion::end_of_release_day;
 
 /// From a session's open to 18:00 in New York, when the day's publications are out.
@@ -32,33 +35,66 @@ const NO_FIGURE: [&str; 11] = [
     "", ".", "-", "nan", "nd", "n/a", "na", "#n/a", "null", "none", "missing",
 ];
 
-/// Names of the columns that say which series a row is of.
-const SERIES: [&str; 3] = ["series", "series_id", "seriesid"];
-/// Names of the columns that say which period a figure describes.
-const PERIOD: [&str; 4] = ["date", "observation_date", "period", "period_start"];
-/// Names of the columns that say since when a figure could be known; of several the first in this order counts.
-const KNOWN: [&str; 11] = [
-    "available_at",
-    "known_at",
-    "released_at",
-    "release_date",
-    "release_day",
-    "realtime_start",
-    "vintage_date",
-    "vintage",
-    "publication_date",
-    "published_at",
-    "first_seen",
+/// Names of the columns that say which series a row is of; as all names here without what is no letter or digit.
+const SERIES: [&str; 2] = ["series", "seriesid"];
+/// Names of the columns that say which period a figure describes, the surest first: beside another of them a `date` may
+/// be any.
+const PERIOD: [&str; 6] = [
+    "observationdate",
+    "referencedate",
+    "referenceperiod",
+    "periodstart",
+    "date",
+    "period",
 ];
+/// Names of the columns that say since when a figure could be known. Of several in one file each may mean another thing
+/// (the first release, this vintage): the latest counts.
+const KNOWN: [&str; 28] = [
+    "availableat",
+    "availablefrom",
+    "availabilitydate",
+    "knownat",
+    "knownsince",
+    "knowledgedate",
+    "knowledgetime",
+    "released",
+    "releasedat",
+    "releasedate",
+    "releaseday",
+    "releasetime",
+    "firstreleasedate",
+    "realtimestart",
+    "vintage",
+    "vintagedate",
+    "asof",
+    "asofdate",
+    "announced",
+    "announcedat",
+    "announcementdate",
+    "publicationdate",
+    "publishdate",
+    "published",
+    "publishedat",
+    "datepublished",
+    "firstseen",
+    "firstseenat",
+];
+
+/// A column's name as it is compared: small letters and digits only.
+fn plain(name: &str) -> String {
+    let kept = name.chars().filter(|letter| letter.is_alphanumeric());
+    kept.collect::<String>().to_lowercase()
+}
 
 /// What the columns of a file hold.
 #[derive(Debug)]
 struct Columns {
     series: Option<usize>,
     period: usize,
-    /// In the order of [`KNOWN`].
     known: Vec<usize>,
     figures: Vec<FigureColumn>,
+    /// Those that are none of these.
+    ignored: Vec<usize>,
 }
 
 /// A column of figures.
@@ -80,17 +116,23 @@ struct Reading {
     left_out: Vec<(u64, String)>,
     /// Series that no feature is made of.
     unused: BTreeSet<String>,
+    /// Columns that are not read, as the file names them.
+    ignored: Vec<String>,
 }
 
 /// The figures of the series that features are made of, each vintage with when it could be known: as the file says or,
 /// where it does not, as late as its kind has ever been published.
 ///
-/// Read are rows of series, date and value, tables with a column for each series (FRED's graph download), and tables with
-/// a column for each vintage (`CPIAUCSL_20180214`, ALFRED's download). Times of release go by their day's end, as those
-/// that FRED answers with do. On standard error it says what was left out.
+/// Read are rows of series, date and value, tables with a column for each series (FRED's graph download), and tables
+/// with a column for each vintage (`CPIAUCSL_20180214`, ALFRED's download). A release that names its day goes by the
+/// day's end, as those that FRED answers with do, and one with time and zone by these. On standard error it says what
+/// was left out.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<MacroEvent>> {
     let reading = read_observations(path)?;
     let name = path.display();
+    if !reading.ignored.is_empty() {
+        eprintln!("{name}: columns not read: {}", reading.ignored.join(", "));
+    }
     if let Some((line, reason)) = reading.left_out.first() {
         eprintln!(
             "{name}: {} of {} rows left out (first: line {line}, {reason})",
@@ -120,19 +162,22 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<MacroEvent>> {
 }
 
 fn read_observations(path: &Path) -> anyhow::Result<Reading> {
-    let text = text(path)?;
-    let (separator, text) = bar_files::separator(&text);
+    let text =
+        bar_files::read_text(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let (separator, table) = bar_files::separator(&text);
+    let mut lines = Lines::new(&text, table);
     let mut table = ReaderBuilder::new()
         .delimiter(separator)
         .flexible(true)
-        .from_reader(text.as_bytes());
+        .from_reader(table.as_bytes());
     let header: Vec<String> = table
         .headers()
         .with_context(|| format!("{} has no header", path.display()))?
         .iter()
-        .map(|name| name.trim().to_ascii_lowercase())
+        .map(|name| name.trim().to_owned())
         .collect();
-    let columns = Columns::of(&header).map_err(|fault| {
+    let names: Vec<String> = header.iter().map(|name| plain(name)).collect();
+    let columns = Columns::of(&names).map_err(|fault| {
         anyhow!(
             "{} cannot be read as economic series: {fault}; found {}; expected the columns series, date, value and, if \
              known, available_at, or observation_date and a column for each series, or for each vintage such as \
@@ -141,39 +186,55 @@ fn read_observations(path: &Path) -> anyhow::Result<Reading> {
             header.join(", ")
         )
     })?;
-    let mut reading = Reading::default();
+    let ignored = columns
+        .ignored
+        .iter()
+        .filter_map(|index| header.get(*index));
+    let mut reading = Reading {
+        ignored: ignored.cloned().collect(),
+        ..Reading::default()
+    };
     for record in table.records() {
         let record = record.with_context(|| format!("{} cannot be read as CSV", path.display()))?;
         reading.rows += 1;
-        let taken = if record.len() == header.len() {
+        // Spreadsheets leave empty cells behind a row.
+        let mut spare = record.iter().skip(header.len());
+        let fits = record.len() >= header.len() && spare.all(|cell| cell.trim().is_empty());
+        let taken = if fits {
             columns.read(&record, &mut reading)
         } else {
             let (found, expected) = (record.len(), header.len());
             Err(format!("it has {found} cells and the header {expected}"))
         };
         if let Err(reason) = taken {
-            let line = record.position().map_or(0, Position::line);
-            reading.left_out.push((line, reason));
+            reading.left_out.push((lines.at(record.position()), reason));
         }
+    }
+    if let Some(fault) = contradiction(&reading.observations) {
+        bail!("{}: {fault}", path.display());
     }
     Ok(reading)
 }
 
-/// The text of a file, unpacked by the name's ending.
-fn text(path: &Path) -> anyhow::Result<String> {
-    let failed = || format!("failed to read {}", path.display());
-    let mut bytes = std::fs::read(path).with_context(failed)?;
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        let packed = std::mem::take(&mut bytes);
-        MultiGzDecoder::new(packed.as_slice())
-            .read_to_end(&mut bytes)
-            .with_context(failed)?;
-    }
-    Ok(bar_files::decode(bytes))
+/// Two figures of one period that nothing tells apart, in words: nobody knows which of them was known when.
+fn contradiction(observations: &[MacroObservation]) -> Option<String> {
+    let mut figures = BTreeMap::new();
+    observations.iter().find_map(|row| {
+        let key = (&row.series, row.period, row.available_at);
+        let other = *figures.entry(key).or_insert(row.value);
+        let (one, other) = (row.value?, other?);
+        (one != other).then(|| {
+            format!(
+                "{} of {} is {other} in one row and {one} in another, and nothing says which was known when: a column \
+                 available_at, release_date or realtime_start tells them apart",
+                row.series, row.period
+            )
+        })
+    })
 }
 
 impl Columns {
-    /// Tells what the columns hold by their names, in small letters.
+    /// Tells what the columns hold by their [`plain`] names.
     fn of(header: &[String]) -> Result<Self, String> {
         let place = |names: &[&str]| {
             names
@@ -199,12 +260,20 @@ impl Columns {
         if figures.is_empty() {
             return Err("no column holds figures that features are made of".to_owned());
         }
+        let is_read =
+            |index: &usize| is_key(index) || figures.iter().any(|column| column.index == *index);
+        let ignored = (0..header.len())
+            .filter(|index| !is_read(index))
+            // The index that pandas writes has no name.
+            .filter(|index| header.get(*index).is_some_and(|name| !name.is_empty()))
+            .collect();
         figures.sort_by_key(|column| column.vintage);
         Ok(Self {
             series,
             period,
             known,
             figures,
+            ignored,
         })
     }
 
@@ -222,12 +291,9 @@ impl Columns {
                 cell(self.period)
             )
         })?;
-        let stated = self
-            .known
-            .iter()
-            .map(|index| cell(*index))
-            .find(|text| !text.is_empty());
-        let stated = stated.map(known_since).transpose()?;
+        let stated = self.known.iter().map(|index| cell(*index));
+        let stated = stated.filter(|text| !text.is_empty()).map(known_since);
+        let stated = stated.collect::<Result<Vec<_>, _>>()?.into_iter().max();
         let mut fault = None;
         // Of the vintages of one row, oldest first, a figure that did not change is no new vintage.
         let mut before: Option<(&SeriesId, f64)> = None;
@@ -252,14 +318,15 @@ impl Columns {
                 continue;
             }
             before = vintage;
-            let known = column.vintage.and_then(end_of_release_day).or(stated);
+            // Nothing is less than a time.
+            let known = column.vintage.and_then(end_of_release_day).max(stated);
             let known = known.or_else(|| known_by(series.as_str(), period, ::calendar::nyse()));
             // A period that the calendar does not reach lies before all bars.
             let Some(available_at) = known else { continue };
-            if available_at.date_naive() < period {
-                let day = available_at.date_naive();
+            if end_of_period(series.as_str(), period).is_some_and(|end| available_at < end) {
+                let time = available_at.format("%Y-%m-%d %H:%M UTC");
                 fault = Some(format!(
-                    "{series} of {period} is said to have been known on {day}, before its period began"
+                    "{series} of {period} is said to have been known at {time}, before its period was over"
                 ));
                 continue;
             }
@@ -310,23 +377,36 @@ fn figure_column(index: usize, name: &str, has_series: bool) -> Option<FigureCol
     })
 }
 
-/// The name and the day of a vintage's column: `cpiaucsl_20180214`, `value_seen_2018_02_20`.
+/// The name and the day of a vintage's column: `cpiaucsl20180214`, `valueseen20180220`.
 fn vintage(name: &str) -> Option<(&str, NaiveDate)> {
-    ["%Y%m%d", "%Y_%m_%d", "%Y-%m-%d"].iter().find_map(|form| {
-        let length = if form.len() == 6 { 8 } else { 10 };
-        let (stem, date) = name.split_at_checked(name.len().checked_sub(length)?)?;
-        let date = NaiveDate::parse_from_str(date, form).ok()?;
-        Some((stem.trim_end_matches(['_', '-', ' ']), date))
-    })
+    let (stem, date) = name.split_at_checked(name.len().checked_sub(8)?)?;
+    Some((stem, NaiveDate::parse_from_str(date, "%Y%m%d").ok()?))
 }
 
 /// The moment from which a figure could be known: a time with its zone, or the end of a day in New York.
 fn known_since(text: &str) -> Result<DateTime<Utc>, String> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
     let day = || end_of_release_day(text.parse().ok()?);
-    time.ok().or_else(day).ok_or_else(|| {
+    bar_files::parse_time(text).or_else(day).ok_or_else(|| {
         format!("it is known since {text:?}, expected a day such as 2018-03-13 or a time with its zone such as 2018-03-13T12:30:00Z")
     })
+}
+
+/// The moment at which a period was over, before which nobody can have known its figure: the close of a day of trading,
+/// the last midnight of a month or quarter in New York.
+fn end_of_period(series: &str, period: NaiveDate) -> Option<DateTime<Utc>> {
+    let months = match series {
+        "FEDFUNDS" | "UNRATE" | "CPIAUCSL" => 1,
+        "GDP" => 3,
+        _ => {
+            let session = ::calendar::nyse().session_on(period);
+            let midnight = || end_of_release_day(period.pred_opt()?);
+            return session.map(|session| session.close).or_else(midnight);
+        }
+    };
+    let first_month = period.month0() / months * months + 1;
+    let begins = NaiveDate::from_ymd_opt(period.year(), first_month, 1)?;
+    let next = begins.checked_add_months(Months::new(months))?;
+    end_of_release_day(next.pred_opt()?)
 }
 
 /// A moment at which the first figure of a period was certainly out, for tables that do not say when it was: 18:00 in New
@@ -470,6 +550,20 @@ mod tests {
             "observation_date,CPIAUCSL_20180214,CPIAUCSL_20180220,CPIAUCSL_20180313\n\
              2018-01-01,247.9,247.9,248.7\n2018-02-01,,.,#N/A\n",
             "series,date,value_seen_2018_02_14,value_seen_2018_03_13\nCPIAUCSL,2018-01-01,247.9,248.7\n",
+            "series,date,value seen 2018-02-14,value seen 2018-03-13\nCPIAUCSL,2018-01-01,247.9,248.7\n",
+            "series,date,value,Release Date\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-03-13,,\n",
+            "series,date,value,Realtime-Start\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+            "series,date,value,as_of\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+            "series,date,value,knowledge_date\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+            "series,date,value,AsOf\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-15 00:00:00-05:00\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+            // The first release beside this vintage, which counts.
+            "series,date,value,release_date,realtime_start\n\
+             CPIAUCSL,2018-01-01,247.9,2018-02-14,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-02-14,2018-03-13\n",
             "DATE,SP500_20180301,CPIAUCSL_20180214,CPIAUCSL_20180313\n2018-01-01,2700,247.9,248.7\n",
         ] {
             assert_eq!(found(text).unwrap(), expected, "{text}");
@@ -499,6 +593,10 @@ mod tests {
             VIXCLS,2018-02-20,19.4,2017-02-21\n\
             VIXCLS,2018-02-21,inf,\n\
             VIXCLS,2018-02-22\n\
+            VIXCLS,2018-02-23,19.6,2018-02-23T00:00:00Z\n\
+            CPIAUCSL,2018-01-01,247.9,2018-01-01\n\
+            UNRATE,2018-01-01,4.1,2018-01-31T12:30:00Z\n\
+            GDP,2018-01-01,20000,2018-03-01\n\
             VIXCLS,2018-02-15,19.1,2018-02-16T08:00:00-05:00\n";
         let known = [row("VIXCLS", "2018-02-15", "2018-02-16T13:00:00Z", 19.1)];
         assert_eq!(found(text).unwrap(), known);
@@ -509,8 +607,8 @@ mod tests {
                 "DGS10 is \"2.9.1\"",
             ),
             (
-                "series,date,value\nVIXCLS,2/15/2018,19.1\n",
-                "date is \"2/15/2018\"",
+                "series,date,value\r\n\r\nVIXCLS,2/15/2018,19.1\r\n",
+                "line 3, date is \"2/15/2018\"",
             ),
             (
                 "name,date,value\nDGS10,2018-02-01,1\n",
@@ -520,6 +618,14 @@ mod tests {
             (
                 "series,date,value,value\nDGS10,2018-02-01,1,2\n",
                 "two columns value",
+            ),
+            (
+                "series,date,value,seen\nCPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+                "CPIAUCSL of 2018-01-01 is 247.9 in one row and 248.7 in another, and nothing says which was known when",
+            ),
+            (
+                "series,date,value,as_of\nCPIAUCSL,2018-01-01,247.9,2018-01-20\n",
+                "line 2, CPIAUCSL of 2018-01-01 is said to have been known at 2018-01-21 05:00 UTC, before its period was over",
             ),
             ("", "expected the columns series, date"),
         ] {

@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Bar, Price, Ticker};
+use domain::{Bar, Joint, Ticker};
 use features::{
     Context, FEATURE_COUNT, FeatureSchema, FeatureStream, WARM_UP_SESSIONS, indicators,
 };
 use tables::{Column, Values, write_table};
 
-use crate::{admission::nothing_came, cli::FeaturesArguments};
+use crate::{
+    admission::{joints, nothing_came},
+    cli::FeaturesArguments,
+};
 
 /// `tandem features`: the models' features, or the textbook indicators, of every bar.
 pub(crate) fn run(arguments: &FeaturesArguments) -> anyhow::Result<()> {
@@ -54,13 +57,10 @@ fn indicator_table(bars: &BTreeMap<Ticker, Vec<Bar>>) -> Table {
     let mut table = Table::new(indicators::INDICATOR_COUNT);
     for (ticker, bars) in bars {
         let mut set = indicators::IndicatorSet::default();
-        let mut close: Option<Price> = None;
-        for bar in bars {
-            // Another price level is another history, as for features.
-            if close
-                .replace(bar.close)
-                .is_some_and(|close| !bar.follows(close))
-            {
+        for (bar, _, joint) in joints(bars) {
+            // No indicator reaches across what is not there, and another price level is another history, as for
+            // features.
+            if joint != Joint::Continuous {
                 set = indicators::IndicatorSet::default();
             }
             table.push(ticker, bar.start, set.next(bar).into_iter());

@@ -98,7 +98,7 @@ pub(crate) struct UpArguments {
     /// Show a simulated market: believable, and no real prices
     #[arg(long, conflicts_with = "replay")]
     pub(crate) demo: bool,
-    /// Replay recorded one-minute bars (CSV, CSV.gz or Parquet: ticker, ts, open, high, low, close, volume)
+    /// Replay recorded one-minute bars (CSV, text or Parquet, in one of the layouts that README.md names)
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
     /// News of the replayed days (CSV: ticker, published_at, first_seen, title, publisher, url); repeat it for more

@@ -1,4 +1,4 @@
-use std::{fs, io::Write};
+use std::{fmt::Write as _, fs, io::Write};
 
 use bar_files::{BarFileError, ReadOptions, RejectedRow, parse_zone, read_bars, read_bars_with};
 use domain::Ticker;
@@ -88,8 +88,8 @@ fn cleans_and_counts() {
     );
     assert_eq!(
         report.to_string(),
-        "13 rows read, 5 kept; left out: 1 with an empty cell, 5 that are not valid bars, 1 duplicates, 1 overruled by a \
-         fuller row of the same minute; 1 sorted into place (first: row 8, open: NaN is not a price: expected a finite \
+        "13 rows read, 5 kept; left out: 1 with an empty cell, 4 that are not valid bars, 1 that do not begin on the minute, \
+         1 duplicates, 1 overruled by a fuller row of the same minute; 1 sorted into place (first: row 8, open: NaN is not a price: expected a finite \
          number above zero)"
     );
 }
@@ -106,7 +106,7 @@ fn a_missing_file_and_an_unknown_ending_are_named() {
     assert!(
         error
             .to_string()
-            .ends_with("its name must end in .csv, .csv.gz or .parquet"),
+            .ends_with("its name must end in .csv, .txt, .tsv (or one of these and .gz), .parquet, .parq or .pq"),
         "{error}"
     );
 }
@@ -282,6 +282,147 @@ fn bars_stamped_at_their_end_are_moved_to_their_start() {
         starts,
         [time("2018-03-26T13:29:00Z"), time("2018-03-26T13:30:00Z")]
     );
+}
+
+#[test]
+fn bars_of_thirty_seconds_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = String::new();
+    for second in 0..60 {
+        let (minute, second) = (30 + second / 2, second % 2 * 30);
+        writeln!(
+            rows,
+            "AAPL,2018-03-26T13:{minute}:{second:02}Z,10,11,9,10,100"
+        )
+        .unwrap();
+    }
+    let path = csv_file(folder.path(), &rows);
+    let error = read_bars(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("30 of 60 rows do not begin on the minute, the first of them row 3: start 2018-03-26 13:30:30 UTC")
+            && error.contains("bars of less than a minute"),
+        "{error}"
+    );
+}
+
+/// What is wrong with the rows of others is not the wanted stock's fault.
+#[test]
+fn bad_rows_of_other_stocks_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let others = "IBM,2018-03-26T13:30:00Z,,,,,\n\
+                  IBM,yesterday,10,11,9,10,100\n\
+                  IBM,2018-03-26T13:30:30Z,10,11,9,10,many\n\
+                  IBM,2018-03-26T13:31:00Z,1,300,1,200,1,100,1,250,7\n";
+    let path = csv_file(folder.path(), &format!("{TWO_ROWS}{others}{HEADER}"));
+    let read = |ticker: Option<&str>| {
+        let options = ReadOptions {
+            ticker: ticker.map(|ticker| Ticker::parse(ticker).unwrap()),
+            ..ReadOptions::default()
+        };
+        read_bars_with(&path, &options)
+    };
+    let report = read(Some("AAPL")).unwrap().report;
+    assert_eq!(
+        (report.rows, report.kept(), report.other_stocks),
+        (7, 2, 4),
+        "{report}"
+    );
+    assert_eq!(report.rejected.len(), 1, "the header once more: {report}");
+    let error = read(None).unwrap_err().to_string();
+    assert!(error.contains("5 of 7 rows cannot be read"), "{error}");
+}
+
+/// No zone is guessed where everybody's names stand; Alpha Vantage is known by its order.
+#[test]
+fn only_an_unmistakable_layout_has_a_zone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.csv");
+    let options = ReadOptions {
+        ticker: Ticker::parse("AAPL").ok(),
+        ..ReadOptions::default()
+    };
+    let (older, newer) = (
+        "2018-03-26 09:30:00,10,11,9,10,100\n",
+        "2018-03-26 09:31:00,10,11,9,10,100\n",
+    );
+    let names = "timestamp,open,high,low,close,volume\n";
+    fs::write(&path, format!("{names}{newer}{older}")).unwrap();
+    let file = read_bars_with(&path, &options).unwrap();
+    let bars = file.bars.values().next().unwrap();
+    assert_eq!(bars[0].start, time("2018-03-26T13:30:00Z"));
+    for names in [
+        names,
+        "time,open,high,low,close,volume\n",
+        "date,open,high,low,close,volume,change\n",
+    ] {
+        let cells = if names.contains("change") { ",1" } else { "" };
+        let rows = format!("{older}{newer}").replace('\n', &format!("{cells}\n"));
+        fs::write(&path, format!("{names}{rows}")).unwrap();
+        let error = read_bars_with(&path, &options).unwrap_err().to_string();
+        assert!(
+            error.contains("give the zone by --zone"),
+            "{names}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_line_below_the_first_row_is_no_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = csv_file(folder.path(), &TWO_ROWS.replacen('\n', "\n,,,,,,\n", 1));
+    let report = read_bars(&path).unwrap().report;
+    assert_eq!((report.rows, report.kept()), (3, 2), "{report}");
+}
+
+/// Dates of a month's first twelve days do not tell their order: it is asked for.
+#[test]
+fn the_order_of_day_and_month_may_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = csv_file(
+        folder.path(),
+        "AAPL,3/2/2018 14:30 UTC,10,11,9,10,100\nAAPL,3/2/18 14:31 UTC,10,11,9,10,100\n",
+    );
+    let error = read_bars(&path).unwrap_err().to_string();
+    assert!(error.contains("--dates day or --dates month"), "{error}");
+    for (dates, date) in [("day", "2018-02-03"), ("month", "2018-03-02")] {
+        let options = ReadOptions {
+            dates: Some(dates.parse().unwrap()),
+            ..ReadOptions::default()
+        };
+        let file = read_bars_with(&path, &options).unwrap();
+        let starts: Vec<_> = file.bars.values().flatten().map(|bar| bar.start).collect();
+        let expected = ["14:30", "14:31"].map(|clock| time(&format!("{date}T{clock}:00Z")));
+        assert_eq!(starts, expected);
+    }
+}
+
+/// Three decimals look like thousands: the prices decide, not the volumes.
+#[test]
+fn three_decimals_are_no_thousands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.csv");
+    for (text, price, volume) in [
+        (
+            "ticker\tts\topen\thigh\tlow\tclose\tvolume\nAAPL\t2018-03-26T13:30:00Z\t100.125\t100.250\t100.000\t100.125\t35,439\n",
+            100.125,
+            35_439.0,
+        ),
+        (
+            "ticker;ts;open;high;low;close;volume\nAAPL;2018-03-26T13:30:00Z;100.125;100.250;100.000;100.125;35,439\n",
+            100.125,
+            35_439.0,
+        ),
+        (
+            "ticker;ts;open;high;low;close;volume\nAAPL;2018-03-26T13:30:00Z;100,125;100,250;100,000;100,125;35.439\n",
+            100.125,
+            35_439.0,
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let file = read_bars(&path).unwrap();
+        let bar = file.bars.values().next().unwrap()[0];
+        assert_eq!((bar.open.get(), bar.volume), (price, volume), "{text}");
+    }
 }
 
 #[test]

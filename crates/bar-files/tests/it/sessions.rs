@@ -77,10 +77,29 @@ fn regular_sessions_are_kept_and_the_rest_is_counted_by_reason() {
 
 #[test]
 fn another_interval_is_refused() {
-    for (step, words) in [(5, "5 minutes apart"), (30, "30 minutes apart")] {
+    for (step, words) in [
+        (5, "5 minutes apart on 2018-02-20"),
+        (30, "30 minutes apart on 2018-02-20"),
+        (60, "60 minutes apart on 2018-02-20"),
+    ] {
         let error = kept(file(&OPENS, 390, step)).unwrap_err();
         assert!(error.contains(words), "{error}");
     }
+    // A day of five-minute bars behind three weeks of one-minute bars, as people put files together.
+    let opens: Vec<String> = (5..=23)
+        .map(|day| format!("2018-02-{day:02}T14:30:00Z"))
+        .collect();
+    let opens: Vec<&str> = opens.iter().map(String::as_str).collect();
+    let mut joined = file(&opens, 390, 1);
+    let coarse = file(&["2018-02-26T14:30:00Z"], 390, 5);
+    for (bars, coarse) in joined.bars.values_mut().zip(coarse.bars.values()) {
+        bars.extend(coarse);
+    }
+    let error = kept(joined).unwrap_err();
+    assert!(
+        error.contains("AAPL are 5 minutes apart on 2018-02-26"),
+        "{error}"
+    );
     let days: Vec<String> = (1..=28)
         .map(|day| format!("2018-02-{day:02}T14:30:00Z"))
         .collect();
@@ -120,6 +139,23 @@ fn stamps_and_zones_that_are_not_what_they_say_are_refused_with_the_cure() {
     assert!(moved(300).ends_with("give --zone UTC"), "{}", moved(300));
     // Chicago's times taken for New York's: most bars lie within the session.
     assert!(moved(-60).contains("from 08:30 to 14:59"), "{}", moved(-60));
+    // New York's clock marked as -05:00 all year: the last two of seven sessions lie in summer time.
+    let winter = [
+        "2018-03-05T14:30:00Z",
+        "2018-03-06T14:30:00Z",
+        "2018-03-07T14:30:00Z",
+        "2018-03-08T14:30:00Z",
+        "2018-03-09T14:30:00Z",
+        "2018-03-12T14:30:00Z",
+        "2018-03-13T14:30:00Z",
+    ];
+    let error = kept(file(&winter, 390, 1)).unwrap_err();
+    assert!(
+        error.contains("on 2018-03-12 they run from 10:30 to 16:59 in New York")
+            && error.contains("one offset all year"),
+        "{error}"
+    );
+    assert_eq!(kept(file(&winter[..5], 390, 1)), Ok((1_950, Vec::new())));
 }
 
 #[test]

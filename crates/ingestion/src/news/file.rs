@@ -2,22 +2,17 @@
 
 use std::{
     collections::HashSet,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
-use bar_files::TimeParser;
+use bar_files::{Lines, TimeParser};
 use chrono::{DateTime, Utc};
-use csv::{Position, ReaderBuilder, StringRecord};
+use csv::{ReaderBuilder, StringRecord};
 use domain::{NewsArticle, NewsSource, Ticker};
-use encoding_rs::{Encoding, WINDOWS_1252};
-use flate2::read::MultiGzDecoder;
 use market_data::plain_text;
 
 use super::{FirstSeenStory, replay};
-
-/// The first bytes of what gzip has packed.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Names of the columns, in small letters; of several the first counts.
 const TICKER: [&str; 5] = ["ticker", "tickers", "symbol", "symbols", "related"];
@@ -95,11 +90,13 @@ pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile
         path: path.to_owned(),
         source,
     };
-    let text = decode(unpacked(path).map_err(failed)?);
+    let text = bar_files::read_text(path).map_err(failed)?;
+    let (separator, table) = bar_files::separator(&text);
+    let mut lines = Lines::new(&text, table);
     let mut table = ReaderBuilder::new()
-        .delimiter(separator(&text))
+        .delimiter(separator)
         .flexible(true)
-        .from_reader(text.as_bytes());
+        .from_reader(table.as_bytes());
     let header = table.headers().map_err(|error| failed(error.into()))?;
     let columns = Columns::of(header).map_err(|column| NewsFileError::NoColumn {
         path: path.to_owned(),
@@ -112,6 +109,7 @@ pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile
     for record in table.records() {
         file.rows += 1;
         let read = match &record {
+            // Not even an empty cell more: an unquoted comma moves an empty url there.
             Ok(record) if record.len() == cells => columns.report(record),
             Ok(record) => Err(format!(
                 "it has {} cells and the header {cells}: a comma or a quotation mark may be unquoted",
@@ -126,7 +124,7 @@ pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile
                     Ok(record) => record.position(),
                     Err(error) => error.position(),
                 };
-                let line = position.map_or(0, Position::line);
+                let line = lines.at(position);
                 file.left_out.push(LeftOutRow { line, reason });
             }
         }
@@ -205,46 +203,6 @@ impl Columns {
     }
 }
 
-fn unpacked(path: &Path) -> io::Result<Vec<u8>> {
-    let bytes = std::fs::read(path)?;
-    if !bytes.starts_with(&GZIP) {
-        return Ok(bytes);
-    }
-    let mut unpacked = Vec::new();
-    MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked)?;
-    Ok(unpacked)
-}
-
-/// The file's text: by its byte order mark, else UTF-8; a line that is not UTF-8 is Windows-1252, of which Latin-1 is a part.
-fn decode(bytes: Vec<u8>) -> String {
-    if Encoding::for_bom(&bytes).is_some() {
-        return WINDOWS_1252.decode(&bytes).0.into_owned();
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let lines = error.as_bytes().split_inclusive(|byte| *byte == b'\n');
-            lines
-                .map(|line| match std::str::from_utf8(line) {
-                    Ok(line) => line.into(),
-                    Err(_) => WINDOWS_1252.decode(line).0,
-                })
-                .collect()
-        }
-    }
-}
-
-/// The separator of the cells, told by the header.
-fn separator(text: &str) -> u8 {
-    let header = text.lines().next().unwrap_or_default();
-    let count = |separator: u8| header.bytes().filter(|byte| *byte == separator).count();
-    // Of equally many the last counts.
-    [b'|', b'\t', b';', b',']
-        .into_iter()
-        .max_by_key(|separator| count(*separator))
-        .unwrap_or(b',')
-}
-
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -284,7 +242,7 @@ mod tests {
     #[test]
     fn a_row_that_cannot_be_dated_is_named_and_the_others_go_on() {
         let rows = "AAPL,2018-03-01T15:00:00Z,,Acme profit surges,Wire,\n\
-                    AAPL,2018-03-01T15:00:00Z,2018-03-01 15:00:00,Acme profit soars,Wire,\n\
+                    AAPL,2018-03-01T15:00:00Z,2018-03-01 15:00:00,Acme profit soars,Wire,\n\r\n\
                     AAPL,,2018-03-01 10:00:00-05:00,Acme profit falls,Wire,\n\
                     AAPL,,soon,Acme profit rises,Wire,\n\
                     ?,,2018-03-01T15:00:00Z,Acme profit rises,Wire,\n\
@@ -311,11 +269,11 @@ mod tests {
                     3,
                     "first_seen is \"2018-03-01 15:00:00\", a time without a zone"
                 ),
-                (5, "first_seen is \"soon\", not a time"),
-                (6, "ticker is \"?\", which names no stock"),
-                (7, "title is empty"),
+                (6, "first_seen is \"soon\", not a time"),
+                (7, "ticker is \"?\", which names no stock"),
+                (8, "title is empty"),
                 (
-                    8,
+                    9,
                     "it has 7 cells and the header 6: a comma or a quotation mark may be unquoted"
                 ),
             ]

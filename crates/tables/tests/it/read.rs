@@ -1,6 +1,7 @@
 use std::fs;
 
 use bar_files::{ReadOptions, parse_zone};
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
 use tables::{Column, TableError, Values, bar_columns, read_bars, read_bars_with, write_table};
 
 use crate::time;
@@ -105,6 +106,95 @@ fn parquet_faults_are_named() {
         error.contains("2 of 2 rows cannot be read")
             && error.contains("volume is \"many\", not a number"),
         "{error}"
+    );
+}
+
+/// Day and time of day in two columns, as Stooq's files become when pandas has read them.
+#[test]
+fn day_and_time_of_day_may_stand_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.parquet");
+    let read = |names: [&str; 2], values: [Values; 2], map: Option<&str>| {
+        let numbers = |name: &str| Column::new(name, Values::Float(vec![Some(10.0); 2]));
+        let mut columns = vec![Column::new(
+            "ticker",
+            Values::Text(vec!["AAPL".into(), "AAPL".into()]),
+        )];
+        columns.extend(["open", "high", "low", "close", "volume"].map(numbers));
+        let apart = names.into_iter().zip(values);
+        columns.extend(apart.map(|(name, values)| Column::new(name, values)));
+        write_table(&path, columns).unwrap();
+        let options = ReadOptions {
+            columns: map.map(|map| map.parse().unwrap()).unwrap_or_default(),
+            zone: parse_zone("America/New_York").ok(),
+            ..ReadOptions::default()
+        };
+        let bars = read_bars_with(&path, &options).unwrap().bars;
+        bars.values().flatten().map(|bar| bar.start).collect()
+    };
+    let texts = |texts: [&str; 2]| Values::Text(texts.map(str::to_owned).to_vec());
+    let expected: Vec<_> = ["2018-02-20T14:30:00Z", "2018-02-20T15:00:00Z"]
+        .map(time)
+        .to_vec();
+    let days = || Values::Integer(vec![20_180_220; 2]);
+    for (names, values, map) in [
+        (
+            ["DATE", "TIME"],
+            [days(), Values::Integer(vec![93_000, 100_000])],
+            None,
+        ),
+        // Of hours and minutes, as a text of three digits is read.
+        (
+            ["DATE", "TIME"],
+            [days(), Values::Integer(vec![930, 1_000])],
+            None,
+        ),
+        (
+            ["day", "clock"],
+            [days(), Values::Integer(vec![93_000, 100_000])],
+            Some("ts=day+clock"),
+        ),
+        (
+            ["date", "time"],
+            [
+                texts(["2018-02-20", "2018-02-20"]),
+                texts(["09:30:00", "10:00:00"]),
+            ],
+            None,
+        ),
+    ] {
+        let starts: Vec<_> = read(names, values, map);
+        assert_eq!(starts, expected, "{names:?}");
+    }
+}
+
+/// The first rows of a file do not tell the order of day and month, the last ones do.
+#[test]
+fn text_is_judged_by_all_row_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bars.parquet");
+    let times = ["2/3/2018", "2/3/2018", "2/20/2018", "2/20/2018"]
+        .iter()
+        .zip(["14:30", "14:31", "14:30", "14:31"])
+        .map(|(date, clock)| format!("{date} {clock} UTC"))
+        .collect::<Vec<_>>();
+    let mut columns = vec![
+        Series::new("ticker".into(), vec!["AAPL"; 4]).into_column(),
+        Series::new("ts".into(), times).into_column(),
+    ];
+    for name in ["open", "high", "low", "close", "volume"] {
+        columns.push(Series::new(name.into(), vec![10.0; 4]).into_column());
+    }
+    let mut frame = DataFrame::new_infer_height(columns).unwrap();
+    ParquetWriter::new(fs::File::create(&path).unwrap())
+        .with_row_group_size(Some(2))
+        .finish(&mut frame)
+        .unwrap();
+    let file = read_bars(&path).unwrap();
+    let starts: Vec<_> = file.bars.values().flatten().map(|bar| bar.start).collect();
+    assert_eq!(
+        (starts[0], starts[3]),
+        (time("2018-02-03T14:30:00Z"), time("2018-02-20T14:31:00Z"))
     );
 }
 

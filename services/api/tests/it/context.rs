@@ -335,10 +335,11 @@ async fn revisions_and_stories_that_nobody_told_of_are_found(pool: PgPool) {
             !answer["stocks"][1]["analysis"].is_null()
         })
         .await;
-    // All past the storage crate, so without a notice: bars of another share basis, a story, a figure.
+    // All past the storage crate, so without a notice: restated bars (by less than what begins a history), a story, a
+    // figure.
     let (bar, published) = (bars[known - 20].start, bars[known - 30].start);
     sqlx::query(
-        "update price_data set open = 2 * open, high = 2 * high, low = 2 * low, close = 2 * close
+        "update price_data set open = 1.25 * open, high = 1.25 * high, low = 1.25 * low, close = 1.25 * close
          where ticker = 'MSFT' and bar_start <= $1",
     )
     .bind(bar)

@@ -1,12 +1,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Bar, CorporateAction, Price, Ticker};
 use ingestion::{IngestSettings, Ingestor, MarketTime, split_factor};
 use market_data::{MAX_AGE, VendorConnection, YahooClient};
 use service_kit::Clock;
-use storage::{PgPool, RefusedRow, UpsertCounts, VendorBar};
+use storage::{PgPool, RefusedRow, StoredBar, UpsertCounts, VendorBar};
 
 use crate::{admission::Admission, cli::BackfillArguments};
 
@@ -14,6 +14,8 @@ use crate::{admission::Admission, cli::BackfillArguments};
 const FILE: &str = "file";
 /// Bars stored in one transaction: about a second's work, so that progress can be seen and little is lost.
 const BATCH: usize = 50_000;
+/// How long a stored price says where the next ones should be.
+const PRICE_KNOWN: TimeDelta = TimeDelta::days(10);
 
 /// `tandem backfill`: brings the bars of past sessions into the database.
 pub(crate) fn run(arguments: &BackfillArguments) -> anyhow::Result<()> {
@@ -103,11 +105,23 @@ fn from_file(
         let pool = super::open().await?;
         let mut admission = Admission::default();
         for (ticker, read) in wanted_bars {
-            // A split that is stored is no step.
+            let before = match read.first() {
+                Some(first) => stored_before(&pool, &ticker, first.start).await?,
+                None => None,
+            };
+            // All are judged on one basis, the latest that any of them is on: a split that is stored is no step.
+            let fetched_at = before.map(|row| row.fetched_at);
+            let basis = [adjusted, fetched_at]
+                .into_iter()
+                .flatten()
+                .fold(to, Ord::max);
             let actions = actions_of(&pool, &ticker).await?;
-            admission.add(&ticker, read, |bar| {
-                let factor = split_factor(&actions, carried(bar), to);
-                on_basis(bar, factor.price)
+            let brought = |bar: &Bar, carried: DateTime<Utc>| {
+                on_basis(bar, split_factor(&actions, carried, basis).price)
+            };
+            let before = before.map(|row| brought(&row.bar, row.fetched_at.max(row.bar.start)));
+            admission.add(&ticker, before.as_ref(), read, |bar| {
+                brought(bar, carried(bar))
             });
         }
         eprint!("{admission}");
@@ -165,6 +179,16 @@ fn from_file(
         println!("{quarantined} rows in quarantine");
     }
     Ok(())
+}
+
+/// The last stored bar before a moment. One that is older than [`PRICE_KNOWN`] says too little of the price.
+async fn stored_before(
+    pool: &PgPool,
+    ticker: &Ticker,
+    moment: DateTime<Utc>,
+) -> anyhow::Result<Option<StoredBar>> {
+    let stored = storage::stored_bars(pool, ticker, moment - PRICE_KNOWN, moment).await?;
+    Ok(stored.last().copied())
 }
 
 /// The stored actions of a stock that count.

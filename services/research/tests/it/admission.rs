@@ -127,6 +127,12 @@ fn a_hole_is_named_and_nothing_reaches_across() {
         let distance = time(row[3]) - time(row[1]);
         assert!(distance <= TimeDelta::minutes(30), "{row:?}");
     }
+    let indicators = written(&["features", "--indicators", "--bars", &bars]);
+    let row = rows(&indicators)
+        .find(|row| row[1] == "2018-02-22T19:30:00Z")
+        .unwrap();
+    let with_values = row[2..].iter().filter(|value| !value.is_empty()).count();
+    assert_eq!(with_values, 1, "all but OBV begin anew: {row:?}");
 }
 
 #[test]
@@ -439,7 +445,7 @@ fn from_vendor(rows: &[Row]) -> Admitted {
     let is_regular = |time| calendar::nyse().session_at(time).is_some();
     let fetched = parse_minute_chart(chart.to_string().as_bytes(), &request, is_regular).unwrap();
     assert_eq!(fetched.rejected.len(), 1, "the row without its high");
-    admit(fetched.closed)
+    admit(None, fetched.closed)
 }
 
 fn as_text(values: impl IntoIterator<Item = f64>) -> Vec<String> {

@@ -111,6 +111,34 @@ async fn what_is_brought_in_comes_out_again(pool: PgPool) {
     }
 }
 
+/// What is stored is where a file has to go on.
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_file_at_another_level_than_what_is_stored_is_named(pool: PgPool) {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    bars(folder);
+    said(&pool, &BACKFILL, folder);
+    let next_day = std::fs::read_to_string(folder.join("bars.csv"))
+        .unwrap()
+        .replace("2018-03-26", "2018-03-27");
+    let backfill = |text: &str| {
+        std::fs::write(folder.join("bars.csv"), text).unwrap();
+        let mut command = BACKFILL;
+        (command[2], command[4]) = ("2018-03-27", "2018-03-27");
+        let output = tandem(&pool, &command, folder);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{errors}");
+        errors
+    };
+    let errors = backfill(&next_day.replace(",100,101,99,100.25,", ",700,701,699,700.25,"));
+    assert!(
+        errors.contains("AAPL 2018-03-27 13:30 UTC: the price goes on at 700.25 after 100.25"),
+        "{errors}"
+    );
+    let errors = backfill(&next_day);
+    assert!(!errors.contains("goes on at"), "{errors}");
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn every_vintage_of_the_economic_series_comes_out(pool: PgPool) {
     let observation = |series: &str, period: &str, available_at: &str, value| MacroObservation {

@@ -85,7 +85,7 @@ impl Scenario {
     /// Yahoo answers, else the demo.
     pub(super) async fn choose(arguments: &UpArguments, build: &Build) -> anyhow::Result<Self> {
         if let Some(bars) = &arguments.replay {
-            if Format::of(bars)? == Format::Parquet {
+            if Format::of_bars(bars)? == Format::Parquet {
                 build.ended().await;
                 return Self::recorded(arguments, &as_csv(bars, &arguments.state_dir).await?);
             }
