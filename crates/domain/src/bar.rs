@@ -130,9 +130,11 @@ impl Bar {
     /// Whether the bar goes on from a close before it: all its prices lie within half of that close. What does not is a
     /// bad tick or, when the price stays there, an action that nobody told of or another company's stock: no bar is
     /// admitted, no label made and no feature computed across it.
+    #[inline]
     pub fn follows(&self, close: Price) -> bool {
-        let is_near = |price: Price| (price.get() / close.get() - 1.0).abs() <= LARGEST_STEP;
-        is_near(self.low) && is_near(self.high)
+        let close = close.get();
+        self.low.get() >= (1.0 - LARGEST_STEP) * close
+            && self.high.get() <= (1.0 + LARGEST_STEP) * close
     }
 
     /// Of two rows for one minute the bar: the fuller one, which holds more volume, else the later. A provisional row

@@ -65,7 +65,10 @@ impl Continuity {
         if let Some(slot) = self.newest.get_mut(self.next) {
             *slot = self.minutes;
         }
-        self.next = (self.next + 1) % USUAL_BARS;
+        self.next += 1;
+        if self.next == USUAL_BARS {
+            self.next = 0;
+        }
         self.bars = (self.bars + 1).min(USUAL_BARS);
         joint
     }
@@ -73,9 +76,13 @@ impl Continuity {
     /// Whether so many missing minutes after the newest bar would be a hole.
     #[inline]
     pub fn is_hole(&self, missing: u32) -> bool {
+        // The usual distance is a minute or more: this few are none, for almost every bar without a look at it.
+        if u64::from(missing) <= HOLE {
+            return false;
+        }
         let distances = self.bars.saturating_sub(1) as u64;
         if distances == 0 {
-            return u64::from(missing) > HOLE;
+            return true;
         }
         let oldest = self.newest[(self.next + USUAL_BARS - self.bars) % USUAL_BARS];
         u64::from(missing) * distances > HOLE * (self.minutes - oldest)

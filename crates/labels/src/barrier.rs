@@ -1,6 +1,6 @@
 use calendar::{Calendar, Session};
 use chrono::{DateTime, Utc};
-use domain::{Bar, Class, Continuity, Joint};
+use domain::{BAR_SECONDS, Bar, Class, Continuity, Joint};
 use serde::{Deserialize, Serialize};
 
 use crate::{BarrierPath, BarrierSettings, volatility::WeightedDeviation};
@@ -46,12 +46,12 @@ impl Label {
 /// across a hole is no bar's return and stays out of the volatility. At a break, where the price goes on at another
 /// level, the volatility begins anew.
 pub fn triple_barrier(bars: &[Bar], settings: &BarrierSettings, calendar: &Calendar) -> Vec<Label> {
-    let steps = steps(bars, settings, calendar);
+    let path = Path::new(bars, settings, calendar);
     let mut deviation = WeightedDeviation::new(settings.target_span);
     let horizon_root = (settings.horizon as f64).sqrt();
     let mut labels = Vec::with_capacity(bars.len());
     let mut before: Option<f64> = None;
-    for (position, step) in steps.iter().enumerate() {
+    for (position, step) in path.steps.iter().enumerate() {
         match step.joint {
             Joint::Continuous => (),
             Joint::Hole => before = None,
@@ -73,11 +73,18 @@ pub fn triple_barrier(bars: &[Bar], settings: &BarrierSettings, calendar: &Calen
         if target <= 0.0 {
             continue;
         }
-        if let Some(ahead) = ahead(&steps, position, settings.horizon) {
+        if let Some(ahead) = path.ahead(position, settings.horizon) {
             labels.extend(first_touch(step, ahead, target, settings));
         }
     }
     labels
+}
+
+/// The bars of regular sessions, in stretches: of a session each, or of all that is in one piece.
+struct Path<'a> {
+    steps: Vec<Step<'a>>,
+    /// In order.
+    stretches: Vec<Stretch>,
 }
 
 /// A bar of a regular session.
@@ -85,13 +92,14 @@ pub fn triple_barrier(bars: &[Bar], settings: &BarrierSettings, calendar: &Calen
 struct Step<'a> {
     index: usize,
     bar: &'a Bar,
-    joint: Joint,
     /// Minutes of trading up to it.
     minutes: u64,
-    /// Of the stretch in one piece that it lies in: what labels may look at.
-    stretch: Stretch,
+    /// Place of the stretch that it lies in.
+    stretch: u32,
+    joint: Joint,
 }
 
+/// What labels may look at.
 #[derive(Clone, Copy)]
 struct Stretch {
     /// One more than the position of its last step.
@@ -101,89 +109,88 @@ struct Stretch {
     known_until: u64,
 }
 
-/// The bars of regular sessions, in stretches: of a session each, or of all that is in one piece.
-fn steps<'a>(bars: &'a [Bar], settings: &BarrierSettings, calendar: &Calendar) -> Vec<Step<'a>> {
-    let mut steps: Vec<Step<'a>> = Vec::with_capacity(bars.len());
-    let mut continuity = Continuity::default();
-    let mut stretch_start = 0;
-    let mut today: Option<Session> = None;
-    for (index, bar) in bars.iter().enumerate() {
-        let running = today.filter(|session| session.contains(bar.start));
-        let Some(session) = running.or_else(|| calendar.session_at(bar.start)) else {
-            continue;
+impl<'a> Path<'a> {
+    fn new(bars: &'a [Bar], settings: &BarrierSettings, calendar: &Calendar) -> Self {
+        let mut path = Self {
+            steps: Vec::with_capacity(bars.len()),
+            stretches: Vec::new(),
         };
-        let last = steps.last().map(|step| step.bar.close_time());
-        let missing = match (last, running) {
-            (None, _) => 0,
-            (Some(last), Some(_)) => minutes(last, bar.start),
-            (Some(last), None) => calendar.trading_minutes(last, bar.start),
-        };
-        // Another session shows that this one is over, unless it was cut short: that at most a silence ends it.
-        let is_over = running.is_none()
-            && today
-                .zip(last)
-                .is_some_and(|(today, last)| !continuity.is_hole(minutes(last, today.close)));
-        let joint = continuity.next(bar, missing);
-        if joint != Joint::Continuous || (running.is_none() && settings.within_session) {
-            end_stretch(
-                &mut steps,
-                stretch_start,
-                settings.within_session && is_over,
-            );
-            stretch_start = steps.len();
+        let mut continuity = Continuity::default();
+        let mut today: Option<Session> = None;
+        for (index, bar) in bars.iter().enumerate() {
+            let last = path.steps.last().map(|step| step.bar);
+            let opens_session = !today.is_some_and(|session| session.contains(bar.start));
+            let mut is_over = false;
+            let missing = if opens_session {
+                let Some(session) = calendar.session_at(bar.start) else {
+                    continue;
+                };
+                // Another session shows that the one before is over, unless it was cut short: that at most a silence
+                // ends it.
+                is_over = today.zip(last).is_some_and(|(today, last)| {
+                    !continuity.is_hole(minutes_missing(last, today.close))
+                });
+                today = Some(session);
+                last.map_or(0, |last| {
+                    calendar.trading_minutes(last.close_time(), bar.start)
+                })
+            } else {
+                last.map_or(0, |last| minutes_missing(last, bar.start))
+            };
+            let joint = continuity.next(bar, missing);
+            if joint != Joint::Continuous || (opens_session && settings.within_session) {
+                path.end_stretch(settings.within_session && is_over);
+            }
+            path.steps.push(Step {
+                index,
+                bar,
+                minutes: continuity.minutes(),
+                stretch: path.stretches.len() as u32,
+                joint,
+            });
         }
-        today = Some(session);
-        steps.push(Step {
-            index,
-            bar,
-            joint,
-            minutes: continuity.minutes(),
-            stretch: Stretch {
-                end: 0,
-                known_until: 0,
-            },
+        // Of the last session more may come, unless its last minute is there.
+        let is_over = today
+            .zip(path.steps.last())
+            .is_some_and(|(today, last)| last.bar.close_time() >= today.close);
+        path.end_stretch(settings.within_session && is_over);
+        path
+    }
+
+    fn end_stretch(&mut self, ends_session: bool) {
+        let last = self.steps.last().map_or(0, |step| step.minutes);
+        self.stretches.push(Stretch {
+            end: self.steps.len(),
+            known_until: if ends_session { u64::MAX } else { last },
         });
     }
-    // Of the last session more may come, unless its last minute is there.
-    let last = steps.last().map(|step| step.bar.close_time());
-    let is_over = today
-        .zip(last)
-        .is_some_and(|(today, last)| last >= today.close);
-    end_stretch(
-        &mut steps,
-        stretch_start,
-        settings.within_session && is_over,
-    );
-    steps
-}
 
-fn end_stretch(steps: &mut [Step<'_>], start: usize, ends_session: bool) {
-    let end = steps.len();
-    let last = steps.last().map_or(0, |step| step.minutes);
-    let known_until = if ends_session { u64::MAX } else { last };
-    for step in steps.iter_mut().skip(start) {
-        step.stretch = Stretch { end, known_until };
+    /// The steps after this one until the vertical barrier; none where it is not known what happened up to there, or
+    /// where nothing is left.
+    fn ahead(&self, position: usize, horizon: usize) -> Option<&[Step<'a>]> {
+        let step = self.steps.get(position)?;
+        let stretch = self.stretches.get(step.stretch as usize)?;
+        let vertical = step.minutes + horizon as u64;
+        if vertical > stretch.known_until {
+            return None;
+        }
+        // Every bar is a minute at the least.
+        let end = stretch.end.min(position + 1 + horizon);
+        let ahead = self.steps.get(position + 1..end)?;
+        let is_before = |step: &Step<'_>| step.minutes <= vertical;
+        // Almost always the stock trades in every minute.
+        if ahead.last().is_some_and(is_before) {
+            return Some(ahead);
+        }
+        let ahead = ahead.get(..ahead.partition_point(is_before))?;
+        (!ahead.is_empty()).then_some(ahead)
     }
 }
 
-/// Whole minutes from one moment to another.
-fn minutes(from: DateTime<Utc>, to: DateTime<Utc>) -> u32 {
-    u32::try_from((to - from).num_minutes()).unwrap_or(0)
-}
-
-/// The steps after this one until the vertical barrier; none where it is not known what happened up to there, or where
-/// nothing is left.
-fn ahead<'a, 'b>(steps: &'b [Step<'a>], position: usize, horizon: usize) -> Option<&'b [Step<'a>]> {
-    let step = steps.get(position)?;
-    let vertical = step.minutes + horizon as u64;
-    if vertical > step.stretch.known_until {
-        return None;
-    }
-    // Every bar is a minute at the least.
-    let end = step.stretch.end.min(position + 1 + horizon);
-    let ahead = steps.get(position + 1..end)?;
-    let ahead = ahead.get(..ahead.partition_point(|step| step.minutes <= vertical))?;
-    (!ahead.is_empty()).then_some(ahead)
+/// Minutes of one session from the end of a bar to a later moment of it.
+fn minutes_missing(last: &Bar, to: DateTime<Utc>) -> u32 {
+    let minutes = (to.timestamp() - last.start.timestamp()) / BAR_SECONDS - 1;
+    u32::try_from(minutes).unwrap_or(0)
 }
 
 /// The first barrier touched on the steps ahead, else the vertical one at the last of them.

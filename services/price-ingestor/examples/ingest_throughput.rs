@@ -129,7 +129,7 @@ impl Vendor {
         backfill_days: u32,
     ) -> anyhow::Result<Ingestor> {
         let settings = IngestSettings {
-            requests_per_second: 1e6,
+            requests_per_second: 10_000.0,
             concurrency: 20,
             backfill_days,
             ..IngestSettings::default()
