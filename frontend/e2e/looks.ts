@@ -25,7 +25,7 @@ export async function findViolations(page: Page): Promise<string[]> {
 
 /**
  * Numbers of which a part cannot be seen: that reach out of their element, or out of one above it that cuts off what does
- * not fit. What can be scrolled to can be seen; names are no numbers.
+ * not fit; and what scrolls sideways although it is not marked as meant to. Names are no numbers.
  */
 export function findClippedNumbers(page: Page): Promise<string[]> {
   return page.evaluate(() => {
@@ -42,12 +42,17 @@ export function findClippedNumbers(page: Page): Promise<string[]> {
       let above: Element | null = element
       for (; above; above = above.parentElement) {
         const { overflowX, display } = getComputedStyle(above)
-        if (overflowX === 'auto' || overflowX === 'scroll') break
+        if (above.matches('[data-scrolls-sideways]')) break
         if (overflowX === 'visible' || display === 'inline') continue
         const { left, right } = above.getBoundingClientRect()
         if (box.left < left - 1 || box.right > right + 1) clipped.push(`${words} in ${above.className}`)
       }
       if (!above && (box.right > window.innerWidth + 1 || box.left < -1)) clipped.push(`${words} beside the window`)
+    }
+    for (const element of document.body.querySelectorAll('*:not([data-scrolls-sideways])')) {
+      const { overflowX } = getComputedStyle(element)
+      const scrolls = (overflowX === 'auto' || overflowX === 'scroll') && element.scrollWidth > element.clientWidth
+      if (scrolls) clipped.push(`${element.className} scrolls sideways`)
     }
     return clipped
   })

@@ -38,10 +38,11 @@ const minutesAgo = (minutes: number) => iso(NOW - minutes * MINUTE_MS)
 /** A price that nobody takes for a mark of the axis: it ends in 3 cents. */
 const priceAt = (index: number, minute: number) =>
   Math.round(10 * (60 + 17 * index + 2.5 * Math.sin(minute / 23 + index) + minute / 90)) / 10 + 0.03
-const MINUTES = 390 + 90
+/** Minutes that have closed: Friday's and today's. */
+export const MINUTES = 390 + 90
 export const lastPrice = (index: number) => Number(priceAt(index, MINUTES - 1).toFixed(2))
 
-function barAt(index: number, minute: number): object {
+export function barAt(index: number, minute: number) {
   const close = Number(priceAt(index, minute).toFixed(2))
   const open = Number((minute === 0 ? close : priceAt(index, minute - 1)).toFixed(2))
   const start = minute < 390 ? FRIDAY_OPEN + minute * MINUTE_MS : OPEN + (minute - 390) * MINUTE_MS
@@ -67,18 +68,21 @@ function model(lean: 'up' | 'down' | null, possible: string[], expected_bps: num
   return { coverage: 0.8, possible, base_rate: rates, lean, expected_bps }
 }
 
+const ANYTHING = ['down', 'neutral', 'up']
+const COST_BPS = 4
+
 function decision(fields: object) {
   return {
     horizon_minutes: 30,
     expires_at: iso(NOW + 24 * MINUTE_MS),
     headline: 'Neither model leans',
     models: {
-      lstm: model(null, ['down', 'neutral', 'up'], 0.1),
-      transformer: model(null, ['down', 'neutral', 'up'], -0.2),
+      lstm: model(null, ANYTHING, 0.1),
+      transformer: model(null, ANYTHING, -0.2),
     },
     expected_bps: null,
     expected_bps_lower: null,
-    cost_bps: 4,
+    cost_bps: COST_BPS,
     blocked_by: 'no_lean',
     ...fields,
   }
@@ -89,90 +93,131 @@ function standing(state: string, sentence: string, fields: object) {
   return { state, ...numbers, since: iso(FRIDAY_OPEN), sentence, ...fields }
 }
 
-const down = { lstm: model('down', ['down', 'neutral'], -9.1), transformer: model('down', ['down', 'neutral'], -7.2) }
-const up = { lstm: model('up', ['neutral', 'up'], 12.4), transformer: model('up', ['neutral', 'up'], 11.5) }
+const up = model('up', ['neutral', 'up'], 12.4)
+const still = model(null, ['neutral'], 0.1)
+
+/** A direction that both models confirm, in the words of crates/domain/src/decision.rs. */
+function confirmed(action: 'buy' | 'sell', bps: number, lower: number, standing: { state: string; sentence: string }) {
+  const lean = action === 'buy' ? 'up' : 'down'
+  const [side, opposite] = action === 'buy' ? ['rise', 'fall'] : ['fall', 'rise']
+  const possible = ANYTHING.filter((name) => name === 'neutral' || name === lean)
+  const sign = lean === 'up' ? 1 : -1
+  const loses = standing.state === 'losing'
+  return {
+    action,
+    abstained: false,
+    reason: `Both models lean to a ${side} and rule out a ${opposite} at 80 % coverage. Over 30 minutes of trading the smaller of their expected values is ${bps.toFixed(1)} bp after costs of 4.0 bp, with a lower bound of ${lower.toFixed(1)} bp.${loses ? ` It is no recommendation while its rule is losing: ${standing.sentence}` : ''}`,
+    decision: decision({
+      headline: loses ? `No recommendation: ${action}s are losing` : `Both models rule out a ${opposite}`,
+      models: {
+        lstm: model(lean, possible, sign * (bps + COST_BPS + 2.2)),
+        transformer: model(lean, possible, sign * (bps + COST_BPS)),
+      },
+      expected_bps: bps,
+      expected_bps_lower: lower,
+      blocked_by: null,
+    }),
+    standing,
+  }
+}
+
+function hold(reason: string, fields: object) {
+  return { action: 'hold', abstained: true, reason, decision: decision(fields), standing: null }
+}
 
 /** What can be said of a stock. */
 export const RECOMMENDATIONS = {
-  buy: {
-    action: 'buy',
-    abstained: false,
-    reason: 'Both models hold a rise for likelier than usual and rule out a fall at 80 % coverage.',
-    decision: decision({
-      headline: 'Both models rule out a fall',
-      models: up,
-      expected_bps: 6.2,
-      expected_bps_lower: 1.4,
-      blocked_by: null,
-    }),
-    standing: standing('proven', '212 bets on 9 days: 57 % hit, +2.3 bp each after costs.', {
+  buy: confirmed(
+    'buy',
+    6.2,
+    1.4,
+    standing('proven', '212 bets on 9 days: 57 % hit, 2.3 bp each after costs.', {
       bets: 212,
       hit_rate: 0.57,
       mean_net_bps: 2.3,
       lower_bps: 0.4,
       upper_bps: 4.1,
     }),
-  },
-  losing: {
-    action: 'sell',
-    abstained: false,
-    reason:
-      'Both models hold a fall for likelier than usual and rule out a rise at 80 % coverage. It is no recommendation while its rule is losing: 429 bets on 9 days: 28 % hit, −1.7 bp each after costs.',
-    decision: decision({
-      headline: 'No recommendation: sells are losing',
-      models: down,
-      expected_bps: 0.8,
-      expected_bps_lower: 0.1,
-      blocked_by: null,
-    }),
-    standing: standing('losing', '429 bets on 9 days: 28 % hit, −1.7 bp each after costs.', {}),
-  },
-  watch: {
-    action: 'hold',
-    abstained: true,
-    reason: 'The LSTM leans up and rules out a fall; the Transformer holds neither direction for likelier than usual.',
-    decision: decision({
-      headline: 'Only the LSTM leans to a rise',
-      models: { lstm: up.lstm, transformer: model(null, ['down', 'neutral', 'up'], 0.4) },
-    }),
-    standing: null,
-  },
-  quiet: {
-    action: 'hold',
-    abstained: true,
-    reason: 'Neither model holds a direction for likelier than usual.',
-    decision: decision({}),
-    standing: null,
-  },
-  unproven: {
-    action: 'sell',
-    abstained: false,
-    reason: 'Both models hold a fall for likelier than usual and rule out a rise at 80 % coverage.',
-    decision: decision({
-      headline: 'Both models rule out a rise',
-      models: down,
-      expected_bps: 2.1,
-      expected_bps_lower: 0.3,
-      blocked_by: null,
-    }),
-    standing: standing('unproven', '6 bets on 1 day: 50 % hit, +0.4 bp each after costs.', {
+  ),
+  losing: confirmed(
+    'sell',
+    0.8,
+    0.1,
+    standing('losing', '429 bets on 9 days: 28 % hit, -1.7 bp each after costs.', {}),
+  ),
+  watch: hold(
+    'The LSTM leans to a rise and rules out a fall, the Transformer leans to neither side and rules out neither direction, at 80 % coverage.',
+    { headline: 'Only the LSTM leans to a rise', models: { lstm: up, transformer: model(null, ANYTHING, 0.4) } },
+  ),
+  quiet: hold('Both models lean to neither side and rule out neither direction at 80 % coverage.', {}),
+  // Sells are losing: of one rule there is one standing.
+  unproven: confirmed(
+    'buy',
+    2.1,
+    0.3,
+    standing('unproven', '6 bets on 1 day: 50 % hit, 0.4 bp each after costs.', {
       bets: 6,
       days: 1,
       lower_bps: null,
       upper_bps: null,
     }),
-  },
-} as const
+  ),
+}
+
+/** Holds at the edges of what the page calls a watch. */
+export const HOLDS = {
+  cost: hold(
+    'Both models lean to a rise and rule out a fall at 80 % coverage, but the move does not surely pay the round-trip cost of 4.0 bp: after it the smaller of their expected values is 8.4 bp, with a lower bound of -0.4 bp.',
+    {
+      headline: 'Too little after costs',
+      models: { lstm: up, transformer: up },
+      expected_bps: 8.4,
+      expected_bps_lower: -0.4,
+      blocked_by: 'cost',
+    },
+  ),
+  oppositePossible: hold(
+    'The LSTM leans to a rise and rules out a fall, the Transformer leans to a rise and rules out neither direction, at 80 % coverage.',
+    {
+      headline: 'A fall cannot be ruled out',
+      models: { lstm: up, transformer: model('up', ANYTHING, 9.5) },
+      blocked_by: 'opposite_possible',
+    },
+  ),
+  ruledOut: hold(
+    'The LSTM leans to a rise and rules out a fall, the Transformer leans to neither side and rules out a rise and a fall, at 80 % coverage.',
+    { headline: 'Only the LSTM leans to a rise', models: { lstm: up, transformer: still } },
+  ),
+  disagree: hold(
+    'The LSTM leans to a rise and rules out a fall, the Transformer leans to a fall and rules out a rise, at 80 % coverage.',
+    {
+      headline: 'The models disagree',
+      models: { lstm: up, transformer: model('down', ['down', 'neutral'], -9.1) },
+      blocked_by: 'models_disagree',
+    },
+  ),
+}
 export type Said = keyof typeof RECOMMENDATIONS
 const SAID = Object.keys(RECOMMENDATIONS) as Said[]
 /** Which stock it is said of first. */
 export const tickerThat = (said: Said) => TICKERS[SAID.indexOf(said)] ?? ''
 
-function analysis(index: number, recommendation: { action: string }): object {
+/** What is said of the stock with this number. */
+export const saidOf = (index: number) => RECOMMENDATIONS[SAID[index % SAID.length] ?? 'quiet']
+
+/** As much of a recommendation as the stand-in reads itself. */
+interface Told {
+  action: string
+  decision: object | null
+}
+
+/** What is said of a stock after a minute. */
+export function analysis(index: number, recommendation: Told, minute = MINUTES - 1) {
+  const bar = barAt(index, minute)
   const said = neutralOnTop[recommendation.action === 'sell' ? 'down' : 'up']
   return {
     ticker: TICKERS[index],
-    bar: barAt(index, MINUTES - 1),
+    bar,
     predictions: {
       lstm: { model_id: 'lstm-20180326T030000Z-4f1c', ...said },
       transformer: {
@@ -183,7 +228,8 @@ function analysis(index: number, recommendation: { action: string }): object {
       },
     },
     recommendation: { disclaimer: DISCLAIMER, ...recommendation },
-    as_of: iso(NOW + 412),
+    as_of: iso(Date.parse(bar.time) + MINUTE_MS + 412),
+    late: false,
     timing: { wake_ms: 0.2, features_ms: 0.1, inference_ms: 3.1, total_ms: 4.2 },
   }
 }
@@ -191,7 +237,7 @@ function analysis(index: number, recommendation: { action: string }): object {
 export const DISCLAIMER =
   'Tandem is a statistical model, not investment advice. Its probabilities can be wrong and past results promise nothing; you can lose money. Decide for yourself.'
 
-export function stock(index: number, fields: object = {}): Record<string, unknown> {
+export function stock(index: number, fields: object = {}) {
   const [ticker, name, sector] = NAMES[index] ?? ['', '', '']
   const price = lastPrice(index)
   const change = Number((price - 61 - 17 * index).toFixed(2))
@@ -204,13 +250,13 @@ export function stock(index: number, fields: object = {}): Record<string, unknow
     previous_close: price - change,
     change,
     change_percent: Number(((change / (price - change)) * 100).toFixed(2)),
-    analysis: analysis(index, RECOMMENDATIONS[SAID[index % SAID.length] ?? 'quiet']),
+    analysis: analysis(index, saidOf(index)),
     ...fields,
   }
 }
 
 /** The stock with something else said of it. */
-export function stockSaying(index: number, recommendation: { action: string }): object {
+export function stockSaying(index: number, recommendation: Told) {
   return stock(index, { analysis: analysis(index, recommendation) })
 }
 
@@ -221,6 +267,7 @@ export const STATUS = {
   source_note: null,
   market: 'open',
   next_open: null,
+  last_close: '2018-03-23T20:00:00Z',
   now: iso(NOW + 1_000),
   speed: 1,
   models: { lstm: 'lstm-20180326T030000Z-4f1c', transformer: 'transformer-20180326T030000Z-9a07' },
@@ -243,12 +290,17 @@ export function snapshot(status: object = STATUS, stocks: object[] = TICKERS.map
   return { type: 'snapshot', as_of: iso(NOW), disclaimer: DISCLAIMER, stocks, status: { ...STATUS, ...status } }
 }
 
-/** A stock at another number of the list, as the api's history has it: the newest first. */
+/** An analysis as the api's history has it. */
+export function stored({ predictions, bar, ...rest }: ReturnType<typeof analysis>) {
+  return { ...rest, ...predictions, bar_time: bar.time }
+}
+
+/** What was said of a stock, the newest first: something else every seven minutes, each over after its half hour. */
 function predictionsOf(index: number, limit: number): object[] {
   return Array.from({ length: Math.min(limit, 90) }, (_, row) => {
-    const said = SAID[(index + Math.floor(row / 7)) % SAID.length] ?? 'quiet'
-    const { predictions, ...rest } = analysis(index, RECOMMENDATIONS[said]) as { predictions: object }
-    return { ...rest, ...predictions, bar_time: minutesAgo(row + 1), as_of: minutesAgo(row) }
+    const said = saidOf(index + Math.floor(row / 7))
+    const decision = { ...said.decision, expires_at: iso(NOW + (24 - row) * MINUTE_MS) }
+    return stored(analysis(index, { ...said, decision }, MINUTES - 1 - row))
   })
 }
 

@@ -3,20 +3,36 @@ import { writeFileSync } from 'node:fs'
 import { describe, it } from 'vitest'
 
 import { findChromium, launch } from './browser'
-import { answer, iso, lastPrice, NOW, snapshot, stock, TICKERS } from './market'
+import {
+  analysis,
+  answer,
+  barAt,
+  iso,
+  lastPrice,
+  MINUTES,
+  NOW,
+  saidOf,
+  snapshot,
+  STATUS,
+  stock,
+  TICKERS,
+} from './market'
 import { StandIn } from './stand-in'
 
 /**
- * Measures what the page costs while prices come: `scripts/bench page` runs it. It decides nothing.
+ * Measures what the page costs while prices come, a status every 5 s as the api sends it, and in the middle of each
+ * minute the bars and analyses of all stocks: `scripts/bench page` runs it. It decides nothing.
  *
  * BENCH_OUT      the file for the figures; without it nothing is measured
- * BENCH_SECONDS  how long, 20 by default
+ * BENCH_SECONDS  how long, 60 by default: a whole minute
  * BENCH_TICKERS  how many stocks, 20 by default; each has two prices a second
  */
 const { BENCH_OUT } = process.env
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 20)
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 60)
 const TICKER_COUNT = Number(process.env.BENCH_TICKERS ?? TICKERS.length)
 const PRICES_PER_SECOND = 2
+const STATUS_EVERY_MS = 5_000
+const MINUTE_MS = 60_000
 const executablePath = findChromium()
 
 describe.skipIf(BENCH_OUT === undefined || executablePath === null)('the page under prices', () => {
@@ -47,22 +63,32 @@ describe.skipIf(BENCH_OUT === undefined || executablePath === null)('the page un
     }
     await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks.splice(0))
     const [began, cpuBefore] = [performance.now(), await renderers()]
-    let told = 0
+    const say = (index: number, time: string, price: number, bar: object | null) => {
+      const { previous_close } = stock(index % TICKERS.length)
+      const change = price - previous_close
+      const change_percent = (change / previous_close) * 100
+      standIn.say({ type: 'price', ticker: names[index], time, price, change, change_percent, bar })
+    }
+    let [told, statuses, minutes] = [0, 0, 0]
     // As evenly over time as they come in a market with many stocks.
     while (performance.now() - began < SECONDS * 1_000) {
-      const due = ((performance.now() - began) / 1_000) * PRICES_PER_SECOND * names.length
+      const elapsed = performance.now() - began
+      const due = (elapsed / 1_000) * PRICES_PER_SECOND * names.length
       for (; told < due; told += 1) {
         const index = (told * 7) % names.length
         const price = Number((lastPrice(index % TICKERS.length) + 0.01 * ((told % 19) - 9)).toFixed(2))
-        standIn.say({
-          type: 'price',
-          ticker: names[index],
-          time: iso(NOW + told),
-          price,
-          change: 0.5,
-          change_percent: 0.4,
-          bar: null,
-        })
+        say(index, iso(NOW + elapsed), price, null)
+      }
+      for (; statuses < Math.floor(elapsed / STATUS_EVERY_MS); statuses += 1) {
+        standIn.say({ type: 'status', status: { ...STATUS, now: iso(NOW + elapsed) } })
+      }
+      for (; minutes < Math.round(elapsed / MINUTE_MS); minutes += 1) {
+        for (const [index, ticker] of names.entries()) {
+          const of = index % TICKERS.length
+          const bar = barAt(of, MINUTES + minutes)
+          say(index, iso(NOW + elapsed), bar.close, bar)
+          standIn.say({ type: 'analysis', ...analysis(of, saidOf(of + minutes + 1), MINUTES + minutes), ticker })
+        }
       }
       await new Promise((resolve) => setTimeout(resolve, 10))
     }

@@ -128,6 +128,12 @@ impl Calendar {
         None
     }
 
+    /// The last session that is over at this moment.
+    pub fn last_closed(&self, at: DateTime<Utc>) -> Option<Session> {
+        let over = self.sessions.partition_point(|session| session.close <= at);
+        self.sessions.get(over.checked_sub(1)?).copied()
+    }
+
     /// The last session before this New York date (not on it).
     pub fn previous_session(&self, before: NaiveDate) -> Option<Session> {
         let index = self

@@ -1,6 +1,6 @@
 'use client'
 
-import { useCallback, useEffect, useMemo, useRef } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 
 import { INTERVALS } from '@/features/chart/intervals'
 import { EconomyStrip } from '@/features/economy/economy-strip'
@@ -40,6 +40,18 @@ export function Dashboard() {
   const ticker = named ?? (narrow ? null : (tickers[0] ?? null))
   const alone = narrow && ticker !== null
 
+  // An address with a ticker that is not watched is put right, and said to have been until another is chosen.
+  const unknown = tickers.length > 0 && named === null ? choice.ticker : null
+  const [notWatched, setNotWatched] = useState<{ ticker: string; instead: string | null } | null>(null)
+  if (unknown !== null) {
+    if (notWatched?.ticker !== unknown) setNotWatched({ ticker: unknown, instead: ticker })
+  } else if (notWatched !== null && notWatched.instead !== choice.ticker) {
+    setNotWatched(null)
+  }
+  useEffect(() => {
+    if (unknown !== null) choose({ ticker, interval })
+  }, [unknown, choose, ticker, interval])
+
   const filterRef = useRef<HTMLInputElement>(null)
   const backRef = useRef<HTMLButtonElement>(null)
   const shownRef = useRef<readonly string[]>([])
@@ -57,6 +69,7 @@ export function Dashboard() {
   )
   const back = useCallback(() => {
     if (alone) choose({ ticker: null, interval })
+    return alone
   }, [alone, choose, interval])
   useEffect(() => {
     const left = leftRef.current
@@ -75,11 +88,13 @@ export function Dashboard() {
 
   const step = useCallback(
     (by: 1 | -1) => {
-      if (ticker === null) return
+      if (ticker === null) return false
       const shown = shownRef.current
       const index = shown.indexOf(ticker)
       const next = index === -1 ? shown[0] : shown[Math.min(shown.length - 1, Math.max(0, index + by))]
-      if (next !== undefined) choose({ ticker: next, interval })
+      if (next === undefined || next === ticker) return false
+      choose({ ticker: next, interval })
+      return true
     },
     [choose, interval, ticker],
   )
@@ -87,16 +102,28 @@ export function Dashboard() {
     (index: number) => {
       const chosen = INTERVALS[index]
       if (chosen) choose({ ticker, interval: chosen })
+      return chosen !== undefined
     },
     [choose, ticker],
   )
-  useKeyboard({ filterRef, characters: characterKeys && !narrow, onStep: step, onDigit, onEscape: back })
+  useKeyboard({
+    filterRef,
+    arrows: !narrow,
+    characters: characterKeys && !narrow,
+    onStep: step,
+    onDigit,
+    onEscape: back,
+  })
 
+  const connected = connection.state === 'open' || connection.state === 'stale'
   const market = useMemo(() => {
     if (status === null || clock === null) return null
-    return { clock, market: status.market, paused: status.paused, speed: status.speed }
-  }, [status, clock])
-  const connected = connection.state === 'open' || connection.state === 'stale'
+    const { market, speed, last_close } = status
+    return { clock, market, speed, last_close, connected }
+  }, [status, clock, connected])
+  // Beside trouble, silence or a lost connection no sentence says that all is well.
+  const sound = connection.state === 'open' && status?.stale === null && status.trouble.length === 0
+  const state = sound ? status.message : null
   const lost = !connected && snapshots > 0
 
   return (
@@ -117,7 +144,12 @@ export function Dashboard() {
         <ConnectionBadge connection={connection} unreadable={unreadable} onRetry={retryNow} />
       </header>
       <section className={styles.notices} aria-label="Notices">
-        <Notices status={status} connection={connection} unreadable={unreadable} />
+        <Notices
+          status={status}
+          connection={connection}
+          unreadable={unreadable}
+          notWatched={notWatched?.ticker ?? null}
+        />
       </section>
       <main className={styles.main}>
         <div className={styles.overview} hidden={alone}>
@@ -131,7 +163,7 @@ export function Dashboard() {
             filterRef={filterRef}
             onShown={onShown}
           />
-          {status?.phase === 'running' && status.stale === null && <p className={styles.state}>{status.message}</p>}
+          {status?.phase === 'running' && state !== null && <p className={styles.state}>{state}</p>}
         </div>
         {(!narrow || alone) && (
           <Detail
@@ -140,6 +172,7 @@ export function Dashboard() {
             snapshots={snapshots}
             status={status}
             market={market}
+            state={state}
             disclaimer={disclaimer}
             ticker={ticker}
             interval={interval}

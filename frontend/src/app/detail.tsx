@@ -1,4 +1,4 @@
-import { type Ref } from 'react'
+import { type Ref, useMemo } from 'react'
 
 import { ModelsCard } from '@/features/analysis/models-card'
 import { usePredictions } from '@/features/analysis/predictions'
@@ -10,6 +10,7 @@ import { PriceChart } from '@/features/chart/price-chart'
 import { QualityNotice } from '@/features/data-quality/quality-notice'
 import { NewsCard } from '@/features/news/news-card'
 import type { Market } from '@/lib/market-clock'
+import { besideLosses } from '@/lib/signal'
 import { type FollowTicker, type StockFeed, useStock } from '@/lib/stream'
 import type { Status } from '@/lib/wire'
 
@@ -23,6 +24,8 @@ interface Props {
   snapshots: number
   status: Status | null
   market: Market | null
+  /** How the system is, where nothing else tells it; null where something does. */
+  state: string | null
   disclaimer: string
   /** Null before any is known. */
   ticker: string | null
@@ -41,6 +44,7 @@ export function Detail({
   snapshots,
   status,
   market,
+  state,
   disclaimer,
   ticker,
   interval,
@@ -51,7 +55,8 @@ export function Detail({
 }: Props) {
   const predictions = usePredictions(ticker, follow, snapshots)
   const analysis = useStock(feed, ticker, (stock) => stock.analysis)
-  const stored = predictions.verdicts[0] ?? null
+  const verdicts = useMemo(() => besideLosses(predictions.verdicts, feed.readAll()), [predictions.verdicts, feed])
+  const stored = verdicts[0] ?? null
   const verdict = analysis !== null && (stored === null || analysis.bar_time >= stored.bar_time) ? analysis : stored
   const loading = predictions.state === 'loading'
   const source = status?.source ?? null
@@ -100,7 +105,7 @@ export function Detail({
             follow={follow}
             snapshots={snapshots}
             generation={status?.phase ?? ''}
-            verdicts={predictions.verdicts}
+            verdicts={verdicts}
             onVisibleFrom={predictions.reachBackTo}
             emptyText={
               status?.phase === 'backfilling'
@@ -118,7 +123,7 @@ export function Detail({
           verdict={verdict}
           analysis={verdict === analysis ? analysis : null}
           loading={loading}
-          state={status?.message ?? null}
+          state={state}
           disclaimer={disclaimer}
         />
         <ModelsCard verdict={verdict} loading={loading} />
@@ -126,7 +131,8 @@ export function Detail({
           news={(title) => <NewsCard ticker={ticker} snapshots={snapshots} source={source} title={title} />}
           recent={(title) => (
             <RecentList
-              verdicts={predictions.verdicts}
+              verdicts={verdicts}
+              market={market}
               state={predictions.state}
               message={predictions.message}
               title={title}

@@ -39,27 +39,35 @@ describe('the clock', () => {
 })
 
 describe('a stale price', () => {
-  const open = { market: 'open', paused: false, speed: 1 } as const
+  const FRIDAY_CLOSE = Date.parse('2018-03-23T20:00:00Z')
+  const THURSDAY_CLOSE = Date.parse('2018-03-22T20:00:00Z')
+  const open = { market: 'open', speed: 1, last_close: FRIDAY_CLOSE, connected: true } as const
+  const closed = { ...open, market: 'closed' } as const
 
-  it('tells its age when that is too old', () => {
-    expect(describeStalePrice(NOW - 2 * MINUTE_MS, open, NOW)).toBeNull()
-    expect(describeStalePrice(NOW - 12 * MINUTE_MS, open, NOW)).toBe('12 min old')
-    expect(describeStalePrice(null, open, NOW)).toBeNull()
+  it.each([
+    ['of just now', NOW - 2 * MINUTE_MS, open, NOW, null],
+    ['too old in an open market', NOW - 12 * MINUTE_MS, open, NOW, '12 min old'],
+    ['not known yet', null, open, NOW, null],
+    ['within what a fast replay runs on meanwhile', NOW - 7 * MINUTE_MS, { ...open, speed: 60 }, NOW, null],
+    ['older than these', NOW - 9 * MINUTE_MS, { ...open, speed: 60 }, NOW, '9 min old'],
+    ["last night's, before the first of today can be there", FRIDAY_CLOSE, open, OPENING + MINUTE_MS, null],
+    ['of the night before that', THURSDAY_CLOSE, open, OPENING + MINUTE_MS, 'of Thu 22 Mar'],
+    ["last night's, when the first of today is due", FRIDAY_CLOSE, open, OPENING + 10 * MINUTE_MS, 'of Fri 23 Mar'],
+    ["of the last session's end, all evening", FRIDAY_CLOSE, closed, FRIDAY_CLOSE + 300 * MINUTE_MS, null],
+    ['the same on the morning after', FRIDAY_CLOSE - MINUTE_MS, closed, OPENING - MINUTE_MS, null],
+    ["a thin stock's last one", FRIDAY_CLOSE - 14 * MINUTE_MS, closed, FRIDAY_CLOSE + MINUTE_MS, null],
+    ['from long before the close', FRIDAY_CLOSE - 90 * MINUTE_MS, closed, FRIDAY_CLOSE + 30 * MINUTE_MS, '2 h old'],
+    ['of a session before the last', THURSDAY_CLOSE, closed, FRIDAY_CLOSE + MINUTE_MS, 'of Thu 22 Mar'],
+    ['closed, and of the close nothing is told', THURSDAY_CLOSE, { ...closed, last_close: null }, NOW, null],
+    ['without a connection', NOW, { ...open, connected: false }, NOW, 'of 11:00'],
+    ['without a connection, of another day', FRIDAY_CLOSE, { ...closed, connected: false }, NOW, 'of Fri 23 Mar'],
+  ])('%s', (_, priceTime, market, at, words) => {
+    expect(describeStalePrice(priceTime, market, at)).toBe(words)
   })
 
-  it('gives a fast replay the market minutes that pass on the way', () => {
-    expect(describeStalePrice(NOW - 7 * MINUTE_MS, { ...open, speed: 60 }, NOW)).toBeNull()
-    expect(describeStalePrice(NOW - 9 * MINUTE_MS, { ...open, speed: 60 }, NOW)).not.toBeNull()
-  })
-
-  it("is not one of last night's before the first of today can be there", () => {
-    const friday = Date.parse('2018-03-23T20:00:00Z')
-    expect(describeStalePrice(friday, { ...open, market: 'closed' }, NOW)).toBeNull()
-    expect(describeStalePrice(friday, open, OPENING + MINUTE_MS)).toBeNull()
-    expect(describeStalePrice(friday, open, OPENING + 10 * MINUTE_MS)).toBe('of Fri 23 Mar')
-  })
-
-  it('is none while the market stands still', () => {
-    expect(describeStalePrice(NOW - 40 * MINUTE_MS, { ...open, paused: true }, NOW)).toBeNull()
+  it('is told while the clock stands as well, by where it stands', () => {
+    const at = marketNow(setClock(null, told(NOW, 1, true), 0), 3_600_000)
+    expect(describeStalePrice(NOW - 40 * MINUTE_MS, open, at)).toBe('40 min old')
+    expect(describeStalePrice(NOW - 2 * MINUTE_MS, open, at)).toBeNull()
   })
 })

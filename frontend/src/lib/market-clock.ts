@@ -1,10 +1,12 @@
-import { formatAge, formatDay, newYorkDay, newYorkMinute } from './format'
+import { formatAge, formatDay, formatTime, newYorkDay, newYorkMinute } from './format'
 import type { EpochMs, Status } from './wire'
 
 /** Without a new price for this long in an open market, a ticker is stale. */
 const STALE_AFTER_MS = 3 * 60_000
 /** What the way from the market to the page may take in real time; a replay runs on meanwhile. */
 const TRANSPORT_MS = 5_000
+/** So long before a close a thin stock may have traded last: the api waits as long before it misses the bars of one. */
+const THIN_MS = 15 * 60_000
 /** Sessions open at 09:30 in New York. */
 const OPENING_MINUTE = 9 * 60 + 30
 
@@ -44,26 +46,33 @@ export function stopClock(clock: MarketClock, now: EpochMs): MarketClock {
 }
 
 /** `47 min old`, `of Fri 23 Mar`: how old a price is. */
-export function describePriceAge(priceTime: EpochMs, at: EpochMs): string {
+function describePriceAge(priceTime: EpochMs, at: EpochMs): string {
   return newYorkDay(priceTime) === newYorkDay(at) ? `${formatAge(at - priceTime)} old` : `of ${formatDay(priceTime)}`
 }
 
 /**
- * How old a price is, in words, when that is too old, else null. A closed market's prices are as fresh as can be, so are
- * those of one that stands still, and in one that has just opened nothing can be older than the opening.
+ * How old a price is, in words, when that is too old, else null. While the market is closed, and until a session that
+ * has just begun can have a price, one of the last session's end is fresh. Without a connection none is known to be.
  */
 export function describeStalePrice(
   priceTime: EpochMs | null,
-  { market, paused, speed }: Pick<Status, 'market' | 'paused' | 'speed'>,
+  { market, speed, last_close, connected }: Omit<Market, 'clock'>,
   at: EpochMs,
 ): string | null {
-  if (priceTime === null || market === 'closed' || paused) return null
-  const opening = at - Math.max(0, newYorkMinute(at) - OPENING_MINUTE) * 60_000
-  const waited = at - Math.max(priceTime, opening)
-  return waited > STALE_AFTER_MS + TRANSPORT_MS * speed ? describePriceAge(priceTime, at) : null
+  if (priceTime === null) return null
+  if (!connected) {
+    return `of ${newYorkDay(priceTime) === newYorkDay(at) ? formatTime(priceTime) : formatDay(priceTime)}`
+  }
+  const tolerance = STALE_AFTER_MS + TRANSPORT_MS * speed
+  const sinceOpening = Math.max(0, newYorkMinute(at) - OPENING_MINUTE) * 60_000
+  const before = market === 'closed' || sinceOpening <= tolerance
+  const end = before ? (last_close ?? -Infinity) - THIN_MS : at - tolerance
+  return priceTime < end ? describePriceAge(priceTime, at) : null
 }
 
 /** The market as the page goes by it. */
-export interface Market extends Pick<Status, 'market' | 'paused' | 'speed'> {
+export interface Market extends Pick<Status, 'market' | 'speed' | 'last_close'> {
   clock: MarketClock
+  /** Without a connection nothing is known of the present: what is shown is the last that was. */
+  connected: boolean
 }

@@ -4,7 +4,7 @@ import { RequestError } from './request'
 import type { EpochMs } from './wire'
 
 /** After a failure it is asked again so soon, ms. */
-const RETRY_MS = 10_000
+export const RETRY_MS = 10_000
 
 /** What is asked for again and again. Without a value it is loading, or with a failure an error; with both it is stale. */
 export interface Polled<T> {

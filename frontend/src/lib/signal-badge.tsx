@@ -1,16 +1,21 @@
 import { DIRECTION_GLYPH } from './format'
-import { describeSignal, isMuted, KIND_LABEL, signalOf, type Validity, valueOf } from './signal'
-import type { Recommendation } from './wire'
+import type { Market } from './market-clock'
+import { describeSignal, isMuted, KIND_LABEL, signalOf, valueOf } from './signal'
+import { useValidity } from './use-validity'
+import type { Verdict } from './wire'
 
 interface Props {
-  recommendation: Recommendation
-  validity: Validity
+  verdict: Verdict
+  /** Null until it is known. */
+  market: Market | null
   /** Its price is too old to go by. */
   stale?: boolean
 }
 
 /** A recommendation at a glance: `▲ Buy +6.2 bp`. */
-export function SignalBadge({ recommendation, validity, stale = false }: Props) {
+export function SignalBadge({ verdict, market, stale = false }: Props) {
+  const { recommendation } = verdict
+  const validity = useValidity(verdict, market)
   const signal = signalOf(recommendation)
   const words = describeSignal(signal, validity)
   const glyph = DIRECTION_GLYPH[signal.direction]

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { describeExpiry, describeSignal, isMuted, signalOf, validityOf, valueOf } from './signal'
+import { besideLosses, describeSignal, describeValidity, isMuted, signalOf, validityOf, valueOf } from './signal'
 import { decisionAt, MINUTE_MS, OPEN_TIME, said, standing, verdictAt } from './test-data'
-import type { ModelDecision, Recommendation, Standing } from './wire'
+import type { Analysis, ModelDecision, Recommendation, Standing } from './wire'
 
 /** The narrow space before a unit, as a plain one. */
 const plain = (text: string) => text.replaceAll('\u202f', ' ')
@@ -20,6 +20,9 @@ describe('signalOf', () => {
   const down = { lean: 'down', possible: ['down', 'neutral'] } as const
   const none = { lean: null, possible: ['down', 'neutral', 'up'] } as const
   const wide = { lean: 'up', possible: ['down', 'neutral', 'up'] } as const
+  const still = { lean: null, possible: ['neutral'] } as const
+  const onlyNeutralOrDown = { lean: null, possible: ['down', 'neutral'] } as const
+  const nothing = { lean: null, possible: [] } as const
   const uncalibrated = { lean: null, possible: null, coverage: null, base_rate: null } as const
 
   it.each([
@@ -29,6 +32,10 @@ describe('signalOf', () => {
     ['they disagree', up, down, 'quiet', 'flat'],
     ['the other leans against it, although it rules nothing out', down, wide, 'quiet', 'flat'],
     ['leans without ruling the opposite out', wide, wide, 'quiet', 'flat'],
+    ['the other rules every move out', up, still, 'quiet', 'flat'],
+    ['the other rules out just this one', onlyNeutralOrDown, up, 'quiet', 'flat'],
+    ['the other rules out all it knows', down, nothing, 'quiet', 'flat'],
+    ['the other is not calibrated', up, uncalibrated, 'watch', 'up'],
     ['neither leans', none, none, 'quiet', 'flat'],
     ['no calibration', uncalibrated, uncalibrated, 'quiet', 'flat'],
   ])('calls a hold by its decision: %s', (_, lstm, transformer, kind, direction) => {
@@ -53,37 +60,74 @@ describe('signalOf', () => {
 })
 
 describe('validity', () => {
+  const verdict = verdictAt(0, 'buy')
   const decision = decisionAt(0)
+  const open = { market: 'open', connected: true } as const
+  const closed = { market: 'closed', connected: true } as const
+  const lost = { market: 'open', connected: false } as const
+  const EARLY = OPEN_TIME + 7 * MINUTE_MS
+  const END = decision.expires_at
+  const undecided = { ...verdict, recommendation: { ...buy, decision: null } }
 
-  it('ends with the horizon, and rests while the market is closed', () => {
-    expect(validityOf(decision, 'open', OPEN_TIME + 30 * MINUTE_MS)).toBe('valid')
-    expect(validityOf(decision, 'open', decision.expires_at)).toBe('expired')
-    expect(validityOf(decision, 'closed', OPEN_TIME)).toBe('closed')
-    expect(validityOf(decision, null, null)).toBe('valid')
-    expect(validityOf(null, 'open', OPEN_TIME)).toBe('expired')
+  it.each([
+    ['before its horizon is over', verdict, open, EARLY, 'valid', '24 min left, until 10:01'],
+    ['in the last minute', verdict, open, END - 1, 'valid', '1 min left, until 10:01'],
+    ['after it', verdict, open, END, 'expired', 'expired at 10:01'],
+    ['with no market', verdict, closed, EARLY, 'closed', 'not now: the market is closed; 24 min left, until 10:01'],
+    ['without a connection', verdict, lost, EARLY, 'unknown', 'not known without a connection; until 10:01'],
+    ['without a connection and over', verdict, lost, END, 'expired', 'expired at 10:01'],
+    ['analysed late', { ...verdict, late: true }, open, EARLY, 'late', 'never: analysed late'],
+    ['stored before decisions were', undecided, open, EARLY, 'expired', 'expired: it was stored by an earlier version'],
+  ] as const)('%s', (_, said, market, at, validity, words) => {
+    expect(validityOf(said, market, at)).toBe(validity)
+    expect(describeValidity(said.recommendation.decision, validity, at)).toBe(words)
   })
 
-  it('is told with the time left', () => {
-    expect(describeExpiry(decision, OPEN_TIME + 7 * MINUTE_MS)).toBe('24 min left, until 10:01')
-    expect(describeExpiry(decision, decision.expires_at - 1)).toBe('1 min left, until 10:01')
-    expect(describeExpiry(decision, decision.expires_at)).toBe('expired at 10:01')
-    expect(describeExpiry(decisionAt(24 * 60), OPEN_TIME)).toBe('until Tue 27 Mar, 10:01')
+  it('is taken for granted until the market is known, and told by the day when that is another', () => {
+    expect(validityOf(verdict, null, null)).toBe('valid')
+    expect(describeValidity(decisionAt(24 * 60), 'valid', OPEN_TIME)).toBe('until Tue 27 Mar, 10:01')
+  })
+})
+
+describe('besideLosses', () => {
+  const losingNow = { ...verdictAt(9, 'buy'), ticker: 'MSFT', recommendation: losing } as Analysis
+  const other = verdictAt(1, 'buy')
+  const verdicts = [
+    verdictAt(3, 'buy'),
+    verdictAt(2, 'sell'),
+    { ...other, lstm: { ...other.lstm, model_id: 'lstm-0' } },
+    verdictAt(0, 'hold'),
+  ]
+
+  it('puts what is losing now beside the same signal of the same models, and beside no other', () => {
+    const states = (stocks: { analysis: Analysis | null }[]) =>
+      besideLosses(verdicts, stocks).map(({ recommendation }) => recommendation.standing?.state)
+    expect(states([{ analysis: null }, { analysis: losingNow }])).toEqual(['losing', 'proven', 'proven', undefined])
+    expect(besideLosses(verdicts, [{ analysis: { ...losingNow, recommendation: buy } }])).toBe(verdicts)
   })
 })
 
 describe('a badge', () => {
+  const watch = signalOf(hold({}, { lean: null }))
+  const quiet = signalOf(hold({ lean: null }, { lean: null }))
+
   it('stands out only while its signal is valid and its like do not lose', () => {
     const states: Standing['state'][] = ['proven', 'unproven', 'losing']
     const muted = states.map((state) => isMuted(signalOf({ ...buy, standing: { ...standing, state } }), 'valid'))
     expect(muted).toEqual([false, false, true])
-    expect(isMuted(signalOf(buy), 'expired')).toBe(true)
-    expect(isMuted(signalOf(buy), 'closed')).toBe(true)
+    for (const validity of ['late', 'expired', 'unknown', 'closed'] as const) {
+      expect(isMuted(signalOf(buy), validity)).toBe(true)
+    }
   })
 
   it('has a value in basis points, a hold none', () => {
     expect(plain(valueOf(signalOf(buy), 'valid'))).toBe('+6.2 bp')
+    expect(plain(valueOf(signalOf(buy), 'unknown'))).toBe('+6.2 bp')
     expect(valueOf(signalOf(buy), 'expired')).toBe('expired')
-    expect(valueOf(signalOf(hold({}, {})), 'valid')).toBe('')
+    expect(valueOf(signalOf(buy), 'late')).toBe('late')
+    expect(valueOf(watch, 'valid')).toBe('')
+    expect(valueOf(watch, 'expired')).toBe('expired')
+    expect(valueOf(quiet, 'expired')).toBe('')
   })
 
   it('is told in words', () => {
@@ -91,7 +135,10 @@ describe('a badge', () => {
       'Buy, +6.2 bp expected after costs, such signals have earned so far',
     )
     expect(describeSignal(signalOf(losing), 'expired')).toMatch(/expired.* no recommendation$/)
-    expect(describeSignal(signalOf(hold({}, { lean: null })), 'valid')).toBe('Watch: a model confirms a rise')
-    expect(describeSignal(signalOf(hold({ lean: null }, { lean: null })), 'valid')).toBe('Quiet')
+    expect(describeSignal(signalOf(buy), 'late')).toContain('analysed late')
+    expect(describeSignal(watch, 'valid')).toBe('Watch: a model confirms a rise')
+    expect(describeSignal(watch, 'expired')).toBe('Watch: a model confirms a rise, expired')
+    expect(describeSignal(quiet, 'expired')).toBe('Quiet')
+    expect(describeSignal(quiet, 'late')).toBe('Quiet, analysed late')
   })
 })

@@ -1,5 +1,6 @@
 import { type Direction, formatBps, formatMoment } from './format'
-import type { ClassName, Decision, EpochMs, ModelDecision, Recommendation, Standing, Status } from './wire'
+import type { Market } from './market-clock'
+import type { Analysis, ClassName, Decision, EpochMs, ModelDecision, Recommendation, Standing, Verdict } from './wire'
 
 /** What a recommendation comes to at a glance. A watch: one model confirms a direction and nothing speaks against it. */
 export type SignalKind = 'buy' | 'sell' | 'watch' | 'quiet'
@@ -13,8 +14,11 @@ export interface Signal {
   standing: Standing['state'] | null
 }
 
-/** Whether a signal still stands: until its horizon is over, and while there is a market to act in. */
-export type Validity = 'valid' | 'expired' | 'closed'
+/**
+ * Whether a signal still stands: if it could be acted on at all, until its horizon is over, while there is a connection
+ * to learn what follows, and while there is a market to act in.
+ */
+export type Validity = 'valid' | 'late' | 'expired' | 'unknown' | 'closed'
 
 export const KIND_LABEL: Record<SignalKind, string> = { buy: 'Buy', sell: 'Sell', watch: 'Watch', quiet: 'Quiet' }
 
@@ -39,7 +43,9 @@ function watchedDirection({ models: { lstm, transformer } }: Decision): Directio
     [lstm, transformer],
     [transformer, lstm],
   ] as const) {
-    if (confirms(one) && one.lean !== null && (other.lean === null || other.lean === one.lean)) return one.lean
+    if (one.lean === null || !confirms(one)) continue
+    const agrees = other.lean === null || other.lean === one.lean
+    if (agrees && (other.possible === null || other.possible.includes(one.lean))) return one.lean
   }
   return 'flat'
 }
@@ -50,10 +56,15 @@ function confirms({ lean, possible }: ModelDecision): boolean {
 }
 
 /** Null decisions are from before decisions were stored: when they expired is not known, and that it is long ago. */
-export function validityOf(decision: Decision | null, market: Status['market'] | null, now: EpochMs | null): Validity {
-  if (decision === null) return 'expired'
-  if (now !== null && now >= decision.expires_at) return 'expired'
-  return market === 'closed' ? 'closed' : 'valid'
+export function validityOf(
+  { recommendation: { decision }, late }: Pick<Verdict, 'recommendation' | 'late'>,
+  market: Pick<Market, 'market' | 'connected'> | null,
+  at: EpochMs | null,
+): Validity {
+  if (late) return 'late'
+  if (decision === null || (at !== null && at >= decision.expires_at)) return 'expired'
+  if (market?.connected === false) return 'unknown'
+  return market?.market === 'closed' ? 'closed' : 'valid'
 }
 
 /** Whether it must not stand out: it is over, or its like have lost money. */
@@ -61,10 +72,10 @@ export function isMuted({ standing }: Signal, validity: Validity): boolean {
   return validity !== 'valid' || standing === 'losing'
 }
 
-/** `+6.2 bp`, `expired`, or nothing: what stands beside the signal's label. */
+/** `+6.2 bp`, `expired`, `late`, or nothing: what stands beside the signal's label. */
 export function valueOf({ kind, expectedBps }: Signal, validity: Validity): string {
-  if (kind !== 'buy' && kind !== 'sell') return ''
-  if (validity === 'expired') return 'expired'
+  if (kind === 'quiet') return ''
+  if (validity === 'expired' || validity === 'late') return validity
   return expectedBps === null ? '' : formatBps(expectedBps)
 }
 
@@ -74,23 +85,64 @@ const STANDING_WORDS: Record<Standing['state'], string> = {
   losing: 'such signals have lost so far, so this is no recommendation',
 }
 
-/** The whole badge in words. */
-export function describeSignal(signal: Signal, validity: Validity): string {
-  const { kind, expectedBps, standing } = signal
-  if (kind === 'quiet') return 'Quiet'
-  if (kind === 'watch') return `Watch: a model confirms a ${signal.direction === 'up' ? 'rise' : 'fall'}`
-  return [
-    KIND_LABEL[kind],
-    ...(expectedBps === null ? [] : [`${formatBps(expectedBps)} expected after costs`]),
-    ...(validity === 'expired' ? ['expired'] : validity === 'closed' ? ['the market is closed'] : []),
-    ...(standing === null ? [] : [STANDING_WORDS[standing]]),
-  ].join(', ')
+const VALIDITY_WORDS: Record<Validity, string | null> = {
+  valid: null,
+  late: 'analysed late',
+  expired: 'expired',
+  unknown: 'whether it still counts is not known without a connection',
+  closed: 'the market is closed',
 }
 
-/** `24 min left`, `until Tue 27 Mar, 09:50`, `expired at 10:01`: minutes of trading end with the session. */
-export function describeExpiry({ expires_at }: Decision, now: EpochMs): string {
-  const at = formatMoment(expires_at, now)
-  if (now >= expires_at) return `expired at ${at}`
-  const minutes = Math.ceil((expires_at - now) / 60_000)
-  return minutes > 6 * 60 ? `until ${at}` : `${minutes} min left, until ${at}`
+/** The whole badge in words. */
+export function describeSignal(signal: Signal, validity: Validity): string {
+  const { kind, direction, expectedBps, standing } = signal
+  if (kind === 'quiet') return validity === 'late' ? 'Quiet, analysed late' : 'Quiet'
+  const parts = [
+    kind === 'watch' ? `Watch: a model confirms a ${direction === 'up' ? 'rise' : 'fall'}` : KIND_LABEL[kind],
+    expectedBps === null ? null : `${formatBps(expectedBps)} expected after costs`,
+    VALIDITY_WORDS[validity],
+    standing === null ? null : STANDING_WORDS[standing],
+  ]
+  return parts.filter((part) => part !== null).join(', ')
+}
+
+/** `24 min left, until 11:24`, `expired at 10:01`: until when it counts. Minutes of trading end with the session. */
+export function describeValidity(decision: Decision | null, validity: Validity, at: EpochMs): string {
+  if (validity === 'late') return 'never: analysed late'
+  if (decision === null) return 'expired: it was stored by an earlier version'
+  const end = formatMoment(decision.expires_at, at)
+  const minutes = Math.ceil((decision.expires_at - at) / 60_000)
+  const left = minutes > 6 * 60 ? `until ${end}` : `${minutes} min left, until ${end}`
+  switch (validity) {
+    case 'expired':
+      return `expired at ${end}`
+    case 'unknown':
+      return `not known without a connection; until ${end}`
+    case 'closed':
+      return `not now: the market is closed; ${left}`
+    case 'valid':
+      return left
+  }
+}
+
+/**
+ * The verdicts, each signal beside the standing of its rule now where that is losing: the newest analyses tell it of
+ * the same models and the same direction.
+ */
+export function besideLosses(
+  verdicts: readonly Verdict[],
+  stocks: readonly { analysis: Analysis | null }[],
+): readonly Verdict[] {
+  const ruleOf = ({ lstm, transformer, recommendation: { action } }: Verdict) =>
+    `${lstm.model_id} ${transformer.model_id} ${action}`
+  const losses = new Map<string, Standing>()
+  for (const { analysis } of stocks) {
+    const standing = analysis?.recommendation.standing
+    if (analysis && standing?.state === 'losing') losses.set(ruleOf(analysis), standing)
+  }
+  if (losses.size === 0) return verdicts
+  return verdicts.map((verdict) => {
+    const standing = losses.get(ruleOf(verdict))
+    return standing ? { ...verdict, recommendation: { ...verdict.recommendation, standing } } : verdict
+  })
 }

@@ -79,6 +79,7 @@ export const wireStatus = {
   source_note: 'Recorded prices of the past, not those of today.',
   market: 'open',
   next_open: null,
+  last_close: null,
   now: '2018-03-26T13:31:01Z',
   speed: 60,
   models: { lstm: 'lstm-1', transformer: 'transformer-1' },
@@ -163,5 +164,6 @@ export function verdictAt(minute: number, action: Action, abstained = false): Ve
       decision: decisionAt(minute, action === 'hold' ? { models: { lstm: quiet, transformer: quiet } } : {}),
       standing: action === 'hold' ? null : standing,
     },
+    late: false,
   }
 }

@@ -83,6 +83,30 @@ describe('readMessage', () => {
     }
   })
 
+  it('reads whether it was analysed late, and when the market closed last, and does without', () => {
+    const { predictions, ...rest } = wireAnalysis
+    const row = { ...rest, bar_time: rest.bar.time, ...predictions }
+    expect(readRows(verdictSchema, [{ ...row, late: true }, row], 'prediction').rows.map(({ late }) => late)).toEqual([
+      true,
+      false,
+    ])
+    for (const [late, told] of [
+      [true, true],
+      [undefined, false],
+    ]) {
+      const message = { type: 'analysis', seq: 4, ...wireAnalysis, late }
+      expect(read(message).value).toMatchObject({ analysis: { late: told } })
+    }
+    for (const [last_close, told] of [
+      ['2018-03-23T20:00:00Z', Date.parse('2018-03-23T20:00:00Z')],
+      [null, null],
+      [undefined, null],
+    ]) {
+      const status = { ...wireStatus, last_close }
+      expect(read({ type: 'status', seq: 4, status }).value).toMatchObject({ status: { last_close: told } })
+    }
+  })
+
   it('reads models without calibration', () => {
     const uncalibrated = { coverage: null, possible: null, base_rate: null, lean: null, expected_bps: null }
     const { models } = wireAnalysis.recommendation.decision

@@ -98,6 +98,9 @@ const timingSchema = z.object({
   total_ms: z.number(),
 })
 
+/** Whether it was made when nobody could have acted on it any more. */
+const late = z._default(z.boolean(), false)
+
 /** A row of a ticker's prediction history. */
 export const verdictSchema = z.object({
   bar_time: time,
@@ -105,6 +108,7 @@ export const verdictSchema = z.object({
   lstm: opinionSchema,
   transformer: opinionSchema,
   recommendation: recommendationSchema,
+  late,
 })
 
 const analysisFields = {
@@ -113,6 +117,7 @@ const analysisFields = {
   predictions: z.object({ lstm: opinionSchema, transformer: opinionSchema }),
   recommendation: recommendationSchema,
   as_of: time,
+  late,
   timing: nullable(timingSchema),
 }
 
@@ -125,6 +130,7 @@ const toAnalysis = (wire: z.infer<z.ZodMiniObject<typeof analysisFields>>): Anal
   lstm: wire.predictions.lstm,
   transformer: wire.predictions.transformer,
   recommendation: wire.recommendation,
+  late: wire.late,
   timing: wire.timing,
 })
 const analysisSchema = z.pipe(z.object(analysisFields), z.transform(toAnalysis))
@@ -229,6 +235,8 @@ const statusSchema = z.object({
   source_note: nullable(z.string()),
   market: z.enum(['open', 'closed']),
   next_open: nullable(time),
+  /** When the last session that is over closed. */
+  last_close: nullable(time),
   now: time,
   speed: z.number().check(z.positive()),
   models: z.object({ lstm: nullable(z.string()), transformer: nullable(z.string()) }),

@@ -384,6 +384,7 @@ mod tests {
             source_note: None,
             market: Market::Closed,
             next_open: None,
+            last_close: None,
             now: DateTime::UNIX_EPOCH,
             speed: 1.0,
             models: ModelsInUseBody::default(),

@@ -290,6 +290,8 @@ pub(crate) struct AnalysisBody {
     pub(crate) recommendation: RecommendationBody,
     /// Market time of the decision.
     pub(crate) as_of: DateTime<Utc>,
+    /// Nobody could have acted on it: it is part of no track record.
+    pub(crate) late: bool,
     /// Where the time went.
     pub(crate) timing: TimingBody,
 }
@@ -440,7 +442,8 @@ pub(crate) struct SetupBody {
 pub(crate) struct StatusBody {
     /// How far it has come.
     pub(crate) phase: Phase,
-    /// One sentence for people, also about trouble that it survives.
+    /// One sentence for people: how far it is, or that no bars come. What else is wrong is in `trouble`, which it does not
+    /// contradict.
     pub(crate) message: String,
     /// Where prices come from.
     pub(crate) source: Source,
@@ -450,6 +453,8 @@ pub(crate) struct StatusBody {
     pub(crate) market: Market,
     /// When the exchange opens next; null while it is open.
     pub(crate) next_open: Option<DateTime<Utc>>,
+    /// When the last session that is over closed: a price that is older is not of its close.
+    pub(crate) last_close: Option<DateTime<Utc>>,
     /// Market time.
     pub(crate) now: DateTime<Utc>,
     /// Market seconds per second.

@@ -889,6 +889,7 @@ fn analysis_body(analysis: &Analysis, timing: TimingBody) -> Arc<AnalysisBody> {
         },
         recommendation: analysis.recommendation.clone().into(),
         as_of: analysis.as_of,
+        late: analysis.late,
         timing,
     })
 }

@@ -20,8 +20,11 @@ use crate::{board::Board, body::StaleBody, engine::Progress, settings::Source};
 pub(crate) const LOOK: Duration = Duration::from_millis(250);
 
 /// So long after the close of the newest bar of all the next one is missed, in market time: it closes a minute later and
-/// vendors are some seconds late, at the open more than usual.
-const NO_BAR_OF_ANY: TimeDelta = TimeDelta::seconds(150);
+/// vendors are some seconds late.
+const NO_BAR_OF_ANY: TimeDelta = TimeDelta::minutes(2);
+
+/// At the open they are later than usual.
+const OPENING: TimeDelta = TimeDelta::seconds(30);
 
 /// The same for a single stock while others have bars: thin stocks have quiet minutes, and halts of five to ten minutes
 /// are usual.
@@ -138,8 +141,8 @@ fn silence(
     let Some(session) = calendar.session_at(now).filter(|_| !moment.held) else {
         return Silence::default();
     };
-    let waiting_since =
-        loading_since.map_or(session.open, |since| (since + LOADING).max(session.open));
+    let opened = session.open + OPENING;
+    let waiting_since = loading_since.map_or(opened, |since| (since + LOADING).max(opened));
     let is_over =
         |since: DateTime<Utc>, limit| now - since.max(waiting_since) > moment.at_least(limit);
     let newest = closes.iter().filter_map(|(_, close)| *close).max();
@@ -349,16 +352,16 @@ mod tests {
     }
 
     #[test]
-    fn an_open_market_without_bars_is_stale_within_three_minutes() {
+    fn an_open_market_without_bars_is_stale_after_two_minutes() {
         // 12 March 2018: summer time, the market opens at 13:30 UTC.
         let closes = closes(Some("12T17:00:00"), &[]);
-        for speed in [1.0, 15.0, 60.0] {
+        for speed in [1.0, 15.0, 48.0] {
             assert_eq!(
-                at("12T17:02:20", speed, &closes),
+                at("12T17:02:00", speed, &closes),
                 Silence::default(),
-                "late by over a minute"
+                "late by a minute"
             );
-            let stale = at("12T17:02:45", speed, &closes).stale.unwrap();
+            let stale = at("12T17:02:01", speed, &closes).stale.unwrap();
             assert_eq!(
                 (stale.since, stale.tickers, stale.of),
                 (time("12T17:00:00"), 20, 20)

@@ -128,10 +128,14 @@ pub(crate) fn status(facts: Facts<'_>) -> StatusBody {
         silence: Silence { stale, some },
     } = facts;
     let open = calendar.session_at(now).is_some();
-    let (phase, message) = phase(models, progress, setup.as_ref(), held);
     let model_trouble = models.trouble.as_deref();
     let trouble = model_trouble.into_iter().chain(progress.trouble.as_deref());
-    let trouble = trouble.chain(some.as_deref()).map(sentence).collect();
+    let trouble: Vec<String> = trouble.chain(some.as_deref()).map(sentence).collect();
+    let doing = Doing {
+        held,
+        sound: trouble.is_empty(),
+    };
+    let (phase, message) = phase(models, progress, setup.as_ref(), doing);
     StatusBody {
         phase,
         message: told_first(stale.as_ref(), message),
@@ -143,6 +147,7 @@ pub(crate) fn status(facts: Facts<'_>) -> StatusBody {
         } else {
             calendar.next_open(now).map(|session| session.open)
         },
+        last_close: calendar.last_closed(now).map(|session| session.close),
         now,
         speed,
         models: models
@@ -191,11 +196,20 @@ impl From<TaskProgress> for ProgressBody {
     }
 }
 
+/// How the market and the system go.
+#[derive(Clone, Copy)]
+struct Doing {
+    /// The market's clock stands still.
+    held: bool,
+    /// There is no trouble.
+    sound: bool,
+}
+
 fn phase(
     models: &Models,
     progress: &Progress,
     setup: Option<&SetupBody>,
-    held: bool,
+    Doing { held, sound }: Doing,
 ) -> (Phase, String) {
     let Progress {
         watched,
@@ -246,10 +260,15 @@ fn phase(
             Phase::Running,
             format!("{ready} of {watched} stocks are analysed, the others lack history"),
         )
-    } else {
+    } else if sound {
         (
             Phase::Running,
             format!("All {watched} stocks are analysed with every closed minute"),
+        )
+    } else {
+        (
+            Phase::Running,
+            format!("{analysed} of {watched} stocks have an analysis"),
         )
     }
 }
@@ -260,6 +279,11 @@ mod tests {
     use model_registry::ChampionsFile;
 
     use super::*;
+
+    const SOUND: Doing = Doing {
+        held: false,
+        sound: true,
+    };
 
     fn at(time: &str, progress: &Progress, trouble: Option<&str>) -> StatusBody {
         let models = Models {
@@ -348,7 +372,7 @@ mod tests {
         };
         let message = |state: Option<SetupState>| {
             let setup = state.map(|state| setup(state, 312));
-            phase(&Models::default(), &progress, setup.as_ref(), false).1
+            phase(&Models::default(), &progress, setup.as_ref(), SOUND).1
         };
         assert!(message(None).ends_with("analyses begin when they are trained"));
         assert!(
@@ -360,13 +384,13 @@ mod tests {
     #[test]
     fn analyses_are_not_told_of_before_the_first() {
         let (models, mut progress, _folder) = running();
-        let (_, message) = phase(&models, &progress, None, false);
+        let (_, message) = phase(&models, &progress, None, SOUND);
         assert!(
             message.starts_with("All 20 stocks are analysed"),
             "{message}"
         );
         progress.analysed = 0;
-        let (first, message) = phase(&models, &progress, None, false);
+        let (first, message) = phase(&models, &progress, None, SOUND);
         assert_eq!(first, Phase::Running);
         assert!(message.ends_with("the first analyses follow"), "{message}");
     }
@@ -389,6 +413,35 @@ mod tests {
         });
         assert_eq!(status.message, stale.message);
         assert_eq!(status.stale, Some(stale));
+    }
+
+    #[test]
+    fn in_trouble_not_every_minute_is_said_to_be_analysed() {
+        let (models, progress, _folder) = running();
+        let of_engine = Progress {
+            trouble: Some("new bars cannot be read or analysed; trying again".to_owned()),
+            ..progress.clone()
+        };
+        let of_models = Models {
+            trouble: Some("the champions' file cannot be read".to_owned()),
+            ..models.clone()
+        };
+        let some = Silence {
+            some: Some("8 of 20 stocks have had no bar since 13:00 New York".to_owned()),
+            ..Silence::default()
+        };
+        let now = "2018-03-12T17:30:00Z";
+        for status in [
+            status(facts(now, &models, &of_engine)),
+            status(facts(now, &of_models, &progress)),
+            status(Facts {
+                silence: some,
+                ..facts(now, &models, &progress)
+            }),
+        ] {
+            assert_eq!(status.trouble.len(), 1);
+            assert_eq!(status.message, "20 of 20 stocks have an analysis");
+        }
     }
 
     #[test]
@@ -494,6 +547,14 @@ mod tests {
         assert_eq!(
             closed.next_open,
             Some("2018-04-02T13:30:00Z".parse().unwrap())
+        );
+        assert_eq!(
+            closed.last_close,
+            Some("2018-03-29T20:00:00Z".parse().unwrap())
+        );
+        assert_eq!(
+            open.last_close,
+            Some("2018-03-23T20:00:00Z".parse().unwrap())
         );
     }
 

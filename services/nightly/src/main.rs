@@ -158,7 +158,8 @@ async fn run(arguments: Arguments, alerts: Alerts) -> anyhow::Result<Ending> {
         Some(date) => calendar
             .session_on(date)
             .with_context(|| format!("{date} is no session: a night follows one"))?,
-        None => night::last_closed(calendar, clock.now())
+        None => calendar
+            .last_closed(clock.now())
             .with_context(|| format!("the calendar knows no session before {}", clock.now()))?,
     };
     anyhow::ensure!(

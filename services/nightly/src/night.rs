@@ -1,20 +1,7 @@
 //! Which night it is, and what its networks may see.
 
-use calendar::{Calendar, Session};
-use chrono::{DateTime, Days, NaiveDate, Utc};
-
-/// The last session that has closed at `now`: the night after it is due.
-pub(crate) fn last_closed(calendar: &Calendar, now: DateTime<Utc>) -> Option<Session> {
-    // No time zone is two days ahead of UTC.
-    let mut before = now.date_naive().checked_add_days(Days::new(2))?;
-    loop {
-        let session = calendar.previous_session(before)?;
-        if session.close <= now {
-            return Some(session);
-        }
-        before = session.date;
-    }
-}
+use calendar::Calendar;
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// The close up to which the networks of the night after `night` may learn: that of the last session before the
 /// `held_out` newest, of which the night's own is one. New York date in, UTC out.
@@ -39,23 +26,6 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_night_belongs_to_the_last_session_that_closed() {
-        let night = |text| {
-            last_closed(calendar::nyse(), at(text))
-                .unwrap()
-                .date
-                .to_string()
-        };
-        // Monday the 26th closes at 20:00 UTC.
-        assert_eq!(night("2018-03-26T19:59:59Z"), "2018-03-23");
-        assert_eq!(night("2018-03-26T20:00:00Z"), "2018-03-26");
-        assert_eq!(night("2018-03-27T05:30:00Z"), "2018-03-26");
-        // Good Friday, the weekend, and Monday before the close.
-        assert_eq!(night("2018-03-31T05:30:00Z"), "2018-03-29");
-        assert_eq!(night("2018-04-02T19:00:00Z"), "2018-03-29");
     }
 
     #[test]

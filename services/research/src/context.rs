@@ -40,6 +40,9 @@ fn read_news(
 ) -> anyhow::Result<BTreeMap<Ticker, Vec<NewsEvent>>> {
     let file = ingestion::read_news_file(path, &bars.keys().cloned().collect())?;
     let name = path.display();
+    if !file.ignored.is_empty() {
+        eprintln!("{name}: columns not read: {}", file.ignored.join(", "));
+    }
     if !file.left_out.is_empty() {
         let (left_out, rows) = (file.left_out.len(), file.rows);
         eprintln!("{name}: {left_out} of {rows} headlines left out");

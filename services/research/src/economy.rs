@@ -111,6 +111,8 @@ struct FigureColumn {
 #[derive(Debug, Default)]
 struct Reading {
     observations: Vec<MacroObservation>,
+    /// Those whose row does not say since when they were known, with the line they stand in.
+    undated: Vec<(u64, MacroObservation)>,
     rows: usize,
     /// Of the file, with the reason.
     left_out: Vec<(u64, String)>,
@@ -197,23 +199,47 @@ fn read_observations(path: &Path) -> anyhow::Result<Reading> {
     for record in table.records() {
         let record = record.with_context(|| format!("{} cannot be read as CSV", path.display()))?;
         reading.rows += 1;
+        let line = lines.at(record.position());
         // Spreadsheets leave empty cells behind a row.
         let mut spare = record.iter().skip(header.len());
         let fits = record.len() >= header.len() && spare.all(|cell| cell.trim().is_empty());
         let taken = if fits {
-            columns.read(&record, &mut reading)
+            columns.read(&record, line, &mut reading)
         } else {
             let (found, expected) = (record.len(), header.len());
             Err(format!("it has {found} cells and the header {expected}"))
         };
         if let Err(reason) = taken {
-            reading.left_out.push((lines.at(record.position()), reason));
+            reading.left_out.push((line, reason));
         }
     }
+    reading.date_by_what_is_usual();
     if let Some(fault) = contradiction(&reading.observations) {
         bail!("{}: {fault}", path.display());
     }
     Ok(reading)
+}
+
+impl Reading {
+    /// Keeps the figures whose row does not say since when they were known, unless another row of the same period does:
+    /// then theirs may be a later one.
+    fn date_by_what_is_usual(&mut self) {
+        let dated = self.observations.iter();
+        let dated: BTreeSet<(SeriesId, NaiveDate)> =
+            dated.map(|row| (row.series.clone(), row.period)).collect();
+        for (line, row) in std::mem::take(&mut self.undated) {
+            if dated.contains(&(row.series.clone(), row.period)) {
+                let (series, period) = (row.series, row.period);
+                let reason =
+                    format!("of {series} of {period} it is not said since when it was known");
+                self.left_out.push((line, reason));
+            } else {
+                self.observations.push(row);
+            }
+        }
+        self.left_out.sort();
+        self.left_out.dedup_by_key(|(line, _)| *line);
+    }
 }
 
 /// Two figures of one period that nothing tells apart, in words: nobody knows which of them was known when.
@@ -278,14 +304,14 @@ impl Columns {
     }
 
     /// Takes a row's figures. What is wrong with one of them is the row's fault, and the others are taken.
-    fn read(&self, record: &StringRecord, reading: &mut Reading) -> Result<(), String> {
+    fn read(&self, record: &StringRecord, line: u64, reading: &mut Reading) -> Result<(), String> {
         let cell = |index: usize| record.get(index).unwrap_or_default().trim();
         let of_row = self.series.map(|index| {
             SeriesId::parse(cell(index))
                 .map_err(|_| format!("series is {:?}, expected such as CPIAUCSL", cell(index)))
         });
         let of_row = of_row.transpose()?;
-        let period: NaiveDate = cell(self.period).parse().map_err(|_| {
+        let date: NaiveDate = cell(self.period).parse().map_err(|_| {
             format!(
                 "date is {:?}, expected such as 2018-02-15",
                 cell(self.period)
@@ -318,9 +344,12 @@ impl Columns {
                 continue;
             }
             before = vintage;
+            let Some(period) = begin_of_period(series.as_str(), date) else {
+                continue;
+            };
             // Nothing is less than a time.
-            let known = column.vintage.and_then(end_of_release_day).max(stated);
-            let known = known.or_else(|| known_by(series.as_str(), period, ::calendar::nyse()));
+            let said = column.vintage.and_then(end_of_release_day).max(stated);
+            let known = said.or_else(|| known_by(series.as_str(), period, ::calendar::nyse()));
             // A period that the calendar does not reach lies before all bars.
             let Some(available_at) = known else { continue };
             if end_of_period(series.as_str(), period).is_some_and(|end| available_at < end) {
@@ -330,12 +359,17 @@ impl Columns {
                 ));
                 continue;
             }
-            reading.observations.push(MacroObservation {
+            let observation = MacroObservation {
                 series: series.clone(),
                 period,
                 available_at,
                 value: Some(value),
-            });
+            };
+            if said.is_some() {
+                reading.observations.push(observation);
+            } else {
+                reading.undated.push((line, observation));
+            }
         }
         fault.map_or(Ok(()), Err)
     }
@@ -391,20 +425,32 @@ fn known_since(text: &str) -> Result<DateTime<Utc>, String> {
     })
 }
 
-/// The moment at which a period was over, before which nobody can have known its figure: the close of a day of trading,
-/// the last midnight of a month or quarter in New York.
-fn end_of_period(series: &str, period: NaiveDate) -> Option<DateTime<Utc>> {
-    let months = match series {
-        "FEDFUNDS" | "UNRATE" | "CPIAUCSL" => 1,
-        "GDP" => 3,
-        _ => {
-            let session = ::calendar::nyse().session_on(period);
-            let midnight = || end_of_release_day(period.pred_opt()?);
-            return session.map(|session| session.close).or_else(midnight);
-        }
+/// Months that a figure describes; nothing where it describes a day.
+fn months(series: &str) -> Option<u32> {
+    match series {
+        "FEDFUNDS" | "UNRATE" | "CPIAUCSL" => Some(1),
+        "GDP" => Some(3),
+        _ => None,
+    }
+}
+
+/// The first day of the period in which a date lies: some tables name a month or quarter by its last.
+fn begin_of_period(series: &str, date: NaiveDate) -> Option<NaiveDate> {
+    let Some(months) = months(series) else {
+        return Some(date);
     };
-    let first_month = period.month0() / months * months + 1;
-    let begins = NaiveDate::from_ymd_opt(period.year(), first_month, 1)?;
+    let first_month = date.month0() / months * months + 1;
+    NaiveDate::from_ymd_opt(date.year(), first_month, 1)
+}
+
+/// The moment at which the period that begins on a day was over, before which nobody can have known its figure: the close
+/// of a day of trading, the last midnight of a month or quarter in New York.
+fn end_of_period(series: &str, begins: NaiveDate) -> Option<DateTime<Utc>> {
+    let Some(months) = months(series) else {
+        let session = ::calendar::nyse().session_on(begins);
+        let midnight = || end_of_release_day(begins.pred_opt()?);
+        return session.map(|session| session.close).or_else(midnight);
+    };
     let next = begins.checked_add_months(Months::new(months))?;
     end_of_release_day(next.pred_opt()?)
 }
@@ -568,6 +614,55 @@ mod tests {
         ] {
             assert_eq!(found(text).unwrap(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_row_without_a_release_beside_one_with_it_is_left_out() {
+        let first = row("CPIAUCSL", "2018-01-01", "2018-02-15T05:00:00Z", 247.9);
+        let later = row("CPIAUCSL", "2018-01-01", "2018-03-14T04:00:00Z", 248.7);
+        let usual = row("UNRATE", "2018-01-01", "2018-02-12T23:00:00Z", 4.1);
+        for (rows, expected) in [
+            // A revision would be seen three weeks early.
+            (
+                "CPIAUCSL,2018-01-01,247.9,2018-02-14\nCPIAUCSL,2018-01-01,248.7,\n",
+                vec![first.clone()],
+            ),
+            (
+                "CPIAUCSL,2018-01-31,248.7,\nCPIAUCSL,2018-01-01,247.9,2018-02-14\n",
+                vec![first.clone()],
+            ),
+            (
+                "CPIAUCSL,2018-01-01,247.9,\nCPIAUCSL,2018-01-01,248.7,2018-03-13\n",
+                vec![later],
+            ),
+            (
+                "UNRATE,2018-01-01,4.1,\nCPIAUCSL,2018-01-01,247.9,2018-02-14\n",
+                vec![first, usual],
+            ),
+        ] {
+            let text = format!("series,date,value,release_date\n{rows}");
+            assert_eq!(found(&text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_month_or_quarter_may_be_named_by_its_last_day() {
+        for (dated, series, begins) in [
+            ("2018-01-31", "CPIAUCSL", "2018-01-01"),
+            ("2018-02-28", "UNRATE", "2018-02-01"),
+            ("2018-02-28", "FEDFUNDS", "2018-02-01"),
+            ("2017-12-31", "GDP", "2017-10-01"),
+            ("2025-09-30", "GDP", "2025-07-01"),
+            ("2018-01-31", "DGS10", "2018-01-31"),
+        ] {
+            let file = |date| format!("series,date,value\n{series},{date},2.5\n");
+            let by_last_day = found(&file(dated)).unwrap();
+            assert_eq!(by_last_day, found(&file(begins)).unwrap());
+            assert_eq!(by_last_day[0].1, begins, "{series}");
+        }
+        let released = "series,date,value,release_date\nGDP,2017-12-31,19700,2018-01-26\n";
+        let known = [row("GDP", "2017-10-01", "2018-01-27T05:00:00Z", 19700.0)];
+        assert_eq!(found(released).unwrap(), known);
     }
 
     #[test]

@@ -162,3 +162,19 @@ fn trading_minutes_count_what_lies_in_sessions() {
     assert_eq!(minutes("2018-03-26T14:00:00Z", "2018-03-26T14:00:00Z"), 0);
     assert_eq!(minutes("2018-03-26T14:00:00Z", "2018-03-23T14:00:00Z"), 0);
 }
+
+#[test]
+fn the_last_closed_session_is_over_at_its_close() {
+    let last = |text: &str| {
+        let session = nyse().last_closed(text.parse().unwrap());
+        session.map(|session| session.date.to_string())
+    };
+    // Monday the 26th closes at 20:00 UTC.
+    assert_eq!(last("2018-03-26T19:59:59Z").as_deref(), Some("2018-03-23"));
+    assert_eq!(last("2018-03-26T20:00:00Z").as_deref(), Some("2018-03-26"));
+    assert_eq!(last("2018-03-27T05:30:00Z").as_deref(), Some("2018-03-26"));
+    // Good Friday, the weekend, and Monday before the close.
+    assert_eq!(last("2018-03-31T05:30:00Z").as_deref(), Some("2018-03-29"));
+    assert_eq!(last("2018-04-02T19:00:00Z").as_deref(), Some("2018-03-29"));
+    assert_eq!(last("1900-01-01T00:00:00Z"), None);
+}

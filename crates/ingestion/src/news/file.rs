@@ -16,6 +16,7 @@ use super::{FirstSeenStory, replay};
 
 /// Names of the columns, in small letters; of several the first counts.
 const TICKER: [&str; 5] = ["ticker", "tickers", "symbol", "symbols", "related"];
+/// Of several the latest time counts.
 const FIRST_SEEN: [&str; 5] = [
     "first_seen",
     "first_seen_at",
@@ -39,6 +40,8 @@ pub struct NewsFile {
     pub foreign: u64,
     /// Rows that cannot be used.
     pub left_out: Vec<LeftOutRow>,
+    /// Columns that are not read, as the file names them.
+    pub ignored: Vec<String>,
 }
 
 /// A row of the file that cannot be used.
@@ -61,18 +64,18 @@ pub enum NewsFileError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A column is missing.
+    /// A column is missing or stands twice.
     #[error(
-        "{} cannot be read as news: it has no column {column}; expected ticker, first_seen (when the story was first known, \
+        "{} cannot be read as news: {fault}; expected ticker, first_seen (when the story was first known, \
          with its zone: publishers change theirs afterwards) and title, and if known published_at, publisher and url; \
          found {}",
         path.display(), found.join(", ")
     )]
-    NoColumn {
+    Columns {
         /// Path of the file.
         path: PathBuf,
-        /// The column.
-        column: &'static str,
+        /// What is wrong with the columns.
+        fault: String,
         /// Those that are there.
         found: Vec<String>,
     },
@@ -84,7 +87,7 @@ pub enum NewsFileError {
 /// A row without a headline, a ticker or the time when the story was first known is left out.
 ///
 /// # Errors
-/// [`NewsFileError`] when the file is missing or torn or lacks a column.
+/// [`NewsFileError`] when the file is missing or torn, lacks a column or has one twice.
 pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile, NewsFileError> {
     let failed = |source: io::Error| NewsFileError::Read {
         path: path.to_owned(),
@@ -98,13 +101,16 @@ pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile
         .flexible(true)
         .from_reader(table.as_bytes());
     let header = table.headers().map_err(|error| failed(error.into()))?;
-    let columns = Columns::of(header).map_err(|column| NewsFileError::NoColumn {
+    let columns = Columns::of(header).map_err(|fault| NewsFileError::Columns {
         path: path.to_owned(),
-        column,
+        fault,
         found: header.iter().map(str::to_owned).collect(),
     })?;
     let cells = header.len();
-    let mut file = NewsFile::default();
+    let mut file = NewsFile {
+        ignored: columns.ignored(header),
+        ..NewsFile::default()
+    };
     let mut reports = Vec::new();
     for record in table.records() {
         file.rows += 1;
@@ -136,7 +142,7 @@ pub fn read_news_file(path: &Path, tickers: &HashSet<Ticker>) -> Result<NewsFile
 /// Where the columns are.
 struct Columns {
     ticker: usize,
-    first_seen: usize,
+    first_seen: Vec<usize>,
     title: usize,
     published: Option<usize>,
     publisher: Option<usize>,
@@ -144,36 +150,62 @@ struct Columns {
 }
 
 impl Columns {
-    /// Finds them whatever their case; else the name of one that is missing.
-    fn of(header: &StringRecord) -> Result<Self, &'static str> {
-        let find = |names: &[&'static str]| {
-            names.iter().find_map(|name| {
-                header
-                    .iter()
-                    .position(|cell| cell.trim().eq_ignore_ascii_case(name))
-            })
+    /// Finds them whatever their case; else says what is wrong.
+    fn of(header: &StringRecord) -> Result<Self, String> {
+        let names: Vec<String> = header
+            .iter()
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        let mut seen = HashSet::new();
+        if let Some(twice) = names
+            .iter()
+            .find(|name| !name.is_empty() && !seen.insert(*name))
+        {
+            return Err(format!("it has two columns {twice}"));
+        }
+        let place = |name: &str| names.iter().position(|column| column == name);
+        let find = |names: &[&str]| names.iter().find_map(|name| place(name));
+        let need = |names: &[&str], column: &str| {
+            find(names).ok_or_else(|| format!("it has no column {column}"))
         };
         Ok(Self {
-            ticker: find(&TICKER).ok_or("ticker")?,
-            first_seen: find(&FIRST_SEEN).ok_or("first_seen")?,
-            title: find(&TITLE).ok_or("title")?,
+            ticker: need(&TICKER, "ticker")?,
+            first_seen: need(&FIRST_SEEN, "first_seen")
+                .map(|_| FIRST_SEEN.iter().filter_map(|name| place(name)).collect())?,
+            title: need(&TITLE, "title")?,
             published: find(&PUBLISHED),
             publisher: find(&PUBLISHER),
             url: find(&URL),
         })
     }
 
+    /// The columns that are none of these. The index that pandas writes has no name.
+    fn ignored(&self, header: &StringRecord) -> Vec<String> {
+        let optional = [self.published, self.publisher, self.url];
+        let is_read = |column: usize| {
+            [self.ticker, self.title].contains(&column)
+                || self.first_seen.contains(&column)
+                || optional.contains(&Some(column))
+        };
+        let names = header.iter().map(str::trim).enumerate();
+        names
+            .filter(|(column, name)| !name.is_empty() && !is_read(*column))
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    }
+
     /// A row's report with when it was seen, else what is wrong.
     fn report(&self, row: &StringRecord) -> Result<(DateTime<Utc>, NewsArticle), String> {
         let cell = |column: usize| row.get(column).unwrap_or_default().trim();
-        let first_seen = cell(self.first_seen);
-        if first_seen.is_empty() {
-            return Err("first_seen is empty".to_owned());
-        }
         let parser = TimeParser::default();
-        let seen_at = parser
-            .parse(first_seen)
-            .map_err(|fault| format!("first_seen is {first_seen:?}, {fault}"))?;
+        let stated = self.first_seen.iter().map(|column| cell(*column));
+        let stated = stated.filter(|text| !text.is_empty()).map(|text| {
+            parser
+                .parse(text)
+                .map_err(|fault| format!("first_seen is {text:?}, {fault}"))
+        });
+        let stated = stated.collect::<Result<Vec<_>, _>>()?.into_iter().max();
+        let seen_at = stated.ok_or("first_seen is empty")?;
         let title = plain_text(cell(self.title)).ok_or("title is empty")?;
         let listed = cell(self.ticker);
         let tickers: Vec<Ticker> = listed
@@ -304,6 +336,37 @@ mod tests {
             read(b"ticker,published_at,title\nAAPL,2018-03-01T15:00:00Z,Acme\n").unwrap_err();
         let message = error.to_string();
         assert!(message.contains("no column first_seen"), "{message}");
+    }
+
+    #[test]
+    fn a_column_that_stands_twice_is_named() {
+        let row = "AAPL,2018-03-01T15:00:00Z,Acme,Globex";
+        for header in ["ticker,first_seen,title,title", "ticker,first_seen,x,X "] {
+            let error = read(format!("{header}\n{row}\n").as_bytes()).unwrap_err();
+            let message = error.to_string();
+            assert!(message.contains("it has two columns "), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_latest_of_the_times_of_a_row_counts_and_what_is_not_read_is_named() {
+        let rows = "2018-03-01T16:00:00Z,AAPL,2018-03-01T15:00:00Z,Acme profit surges,x,,Acme Inc,0\n\
+                    2018-03-01T16:00:00Z,AAPL,2018-03-01T17:00:00Z,Acme profit falls,x,,Acme Inc,1\n\
+                    ,AAPL,2018-03-01T18:00:00Z,Acme profit rises,x,,Acme Inc,2\n\
+                    soon,AAPL,2018-03-01T18:00:00Z,Acme profit doubles,x,,Acme Inc,3\n";
+        let header = "available_at,ticker,first_seen,title,Symbol,url, Company ,\n";
+        let file = read(format!("{header}{rows}").as_bytes()).unwrap();
+        let seen: Vec<String> = file
+            .stories
+            .iter()
+            .map(|story| story.first_seen_at.format("%H %M").to_string())
+            .collect();
+        assert_eq!(seen, ["16 00", "17 00", "18 00"]);
+        assert_eq!(
+            file.left_out[0].reason,
+            "first_seen is \"soon\", not a time"
+        );
+        assert_eq!(file.ignored, ["Symbol", "Company"]);
     }
 
     #[test]

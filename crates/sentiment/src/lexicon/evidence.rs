@@ -118,7 +118,7 @@ impl Evidence {
             }
             let (direction, found) = match meaning {
                 // "slipped to a loss", "swung to a profit": where it ends says all.
-                Meaning::Move(_) | Meaning::Swing
+                Meaning::Move(_) | Meaning::Fades | Meaning::Worsens | Meaning::Swing
                     if let Some(end) = end_of_move(terms, index, meaning) =>
                 {
                     losses_explained |= end > 0.0;
@@ -126,12 +126,30 @@ impl Evidence {
                     continue;
                 }
                 // "a loss, down from a profit": the comparison says it.
-                Meaning::Move(_) if turns_round(terms, index + 1) => continue,
-                // "Pares gains".
-                Meaning::Move(-1.0) if let Some(gains) = gains_of(terms, index) => {
+                Meaning::Move(_) | Meaning::Fades | Meaning::Worsens
+                    if turns_round(terms, index + 1) =>
+                {
+                    continue;
+                }
+                // "The sales decline slows".
+                Meaning::Move(direction) if fades(terms, index + 1) => {
+                    if let Some(told) = told.get_mut(index + 1) {
+                        *told = true;
+                    }
+                    (-direction, subject(terms.get(..index).unwrap_or_default()))
+                }
+                // "Pares gains", "loses approval".
+                Meaning::Move(-1.0) | Meaning::Fades | Meaning::Worsens
+                    if let Some(gains) = gains_of(terms, index, meaning) =>
+                {
                     (-1.0, Some((Found::Good, gains)))
                 }
+                Meaning::Worsens => match thing_of_move(terms, index) {
+                    Some((Found::Thing(0.0), place)) => (-1.0, Some((Found::Thing(0.0), place))),
+                    found => (-1.0, found.map(|(_, place)| (Found::Good, place))),
+                },
                 Meaning::Move(direction) => (direction, thing_of_move(terms, index)),
+                Meaning::Fades => (-1.0, thing_of_move(terms, index)),
                 Meaning::Lift => match thing_of_move(terms, index) {
                     Some((Found::Trouble, place)) => (-1.0, Some((Found::Trouble, place))),
                     found => (1.0, found),
@@ -152,8 +170,14 @@ impl Evidence {
                 continue;
             }
             match found {
-                Some((Found::Loss, _)) => {
+                Some((Found::Loss, place)) => {
                     losses_explained |= direction < 0.0;
+                    // "Can't stem losses" does not deny them.
+                    if polarity(terms, index) < 0.0
+                        && let Some(told) = told.get_mut(place)
+                    {
+                        *told = true;
+                    }
                     self.moved(-direction * weight);
                 }
                 Some((Found::Trouble, place)) => {
@@ -184,6 +208,9 @@ impl Evidence {
             match term.kind {
                 Kind::Known(Meaning::Judgement(strength) | Meaning::Trouble(strength)) => {
                     self.judged(strength * polarity(), weight);
+                }
+                Kind::Known(Meaning::Guides(sign)) => {
+                    self.judged(2.0 * sign * polarity(), weight);
                 }
                 Kind::Known(Meaning::Intense) => {
                     self.judged(2.0 * polarity() * intensified(terms, index), weight);
@@ -272,24 +299,37 @@ impl Evidence {
     }
 }
 
-/// How much each term counts: half after "despite" up to the clause's end, and half before "but".
+/// How much each term counts: half after "despite" up to the clause's end, and before "but"; a quarter before a "but"
+/// that says something, and where what is to come is said behind a comma: "beats estimates, cuts outlook".
 fn weights(terms: &[Term]) -> Vec<f32> {
     let mut weights = vec![1.0; terms.len()];
     let mut aside = false;
     let mut sentence = 0;
+    let mut comma = None;
     for (index, term) in terms.iter().enumerate() {
+        let (outweighed, factor) = match term.kind {
+            Kind::Known(Meaning::Turn) if says_something(terms, index) => (Some(index), 0.25),
+            Kind::Known(Meaning::Turn) => (Some(index), 0.5),
+            Kind::Known(Meaning::Guides(_) | Meaning::Level(_)) => (comma, 0.25),
+            _ => (None, 1.0),
+        };
+        if let Some(end) = outweighed {
+            if let Some(before) = weights.get_mut(sentence..end) {
+                before.iter_mut().for_each(|weight| *weight *= factor);
+            }
+            comma = None;
+        }
         match term.kind {
             Kind::Known(Meaning::Aside) => aside = true,
-            Kind::Known(Meaning::Turn) => {
-                if let Some(before) = weights.get_mut(sentence..index) {
-                    before.iter_mut().for_each(|weight| *weight *= 0.5);
-                }
-            }
             Kind::Stop => {
                 aside = false;
                 sentence = index;
+                comma = None;
             }
-            Kind::Comma => aside = false,
+            Kind::Comma => {
+                aside = false;
+                comma = Some(index);
+            }
             _ => {}
         }
         if aside && let Some(weight) = weights.get_mut(index) {
@@ -297,6 +337,32 @@ fn weights(terms: &[Term]) -> Vec<f32> {
         }
     }
     weights
+}
+
+/// Whether good or bad news stands behind `index` in its sentence.
+fn says_something(terms: &[Term], index: usize) -> bool {
+    let behind = terms.get(index + 1..).unwrap_or_default().iter();
+    behind
+        .take_while(|term| term.kind != Kind::Stop)
+        .any(|term| {
+            matches!(
+                term.kind,
+                Kind::Known(
+                    Meaning::Move(_)
+                        | Meaning::Fades
+                        | Meaning::Worsens
+                        | Meaning::Judgement(_)
+                        | Meaning::Guides(_)
+                        | Meaning::Intense
+                        | Meaning::Trouble(_)
+                        | Meaning::Level(_)
+                        | Meaning::Surprise(_)
+                        | Meaning::Rates(_)
+                        | Meaning::Rating(_)
+                        | Meaning::Ends { .. }
+                )
+            )
+        })
 }
 
 /// -1 after a negation, else 1; after two of them it is 1 again.
@@ -421,10 +487,25 @@ fn object_of(
     Some((found, place))
 }
 
+/// Whether a verb at `index` turns the move right before it round: it has no object of its own.
+fn fades(terms: &[Term], index: usize) -> bool {
+    matches!(terms.get(index), Some(term) if term.kind == Kind::Known(Meaning::Fades))
+        && object_of(terms, index, object).is_none()
+}
+
+/// Praise, and what is good news by itself: "an approval", "an exemption".
+fn is_praise(term: &Term) -> bool {
+    matches!(
+        term.kind,
+        Kind::Known(Meaning::Judgement(0.5..) | Meaning::Ends { alone: 0.5.., .. })
+    )
+}
+
 /// Where the gains stand that a verb of less right before them reduces.
-fn gains_of(terms: &[Term], index: usize) -> Option<usize> {
+fn gains_of(terms: &[Term], index: usize, verb: Meaning) -> Option<usize> {
     let gains = object_of(terms, index, |term| match term.kind {
         Kind::Known(Meaning::Move(1.0)) => Some(Found::Good),
+        _ if verb == Meaning::Worsens && is_praise(term) => Some(Found::Good),
         Kind::Known(Meaning::Thing(_) | Meaning::Business) => Some(Found::Thing(1.0)),
         _ => None,
     });
@@ -451,17 +532,23 @@ fn event_before(terms: &[Term], index: usize) -> Option<(Found, usize)> {
 /// What the verb at `index` puts an end to: its object, else what stands before it. Something good only where that is
 /// meant too.
 fn ended(terms: &[Term], index: usize, also_good: bool) -> Option<(Found, usize)> {
-    let class = |term: &Term| match (object(term), term.kind) {
+    let class = |term: &Term| match (object(term), direction(term)) {
         (Some(Found::Trouble), _) => Some(Found::Trouble),
         // "Halts the decline", "erases gains".
-        (None, Kind::Known(Meaning::Move(direction))) if direction < 0.0 => Some(Found::Trouble),
+        (None, Some(..0.0)) => Some(Found::Trouble),
         _ if !also_good => None,
-        (None, Kind::Known(Meaning::Move(_))) => Some(Found::Good),
+        (None, Some(_)) => Some(Found::Good),
         (Some(Found::Thing(0.0)), _) => None,
-        (None, Kind::Known(Meaning::Judgement(0.5..))) => Some(Found::Good),
+        (None, None) if is_praise(term) => Some(Found::Good),
         (found, _) => found,
     };
-    object_of(terms, index, class).or_else(|| {
+    // "Stems losses", but not "the loss for the year that ended".
+    let behind = |term: &Term| {
+        thing(term)
+            .filter(|found| *found == Found::Loss)
+            .or_else(|| class(term))
+    };
+    object_of(terms, index, behind).or_else(|| {
         terms_before(terms, index, SUBJECT_REACH)
             .enumerate()
             .find_map(|(offset, term)| Some((class(term)?, index - 1 - offset)))
@@ -482,18 +569,51 @@ fn tell(terms: &[Term], told: &mut [bool], place: usize) {
     }
 }
 
-/// -1 where the move at `index` was less than feared or hoped: then it is good or bad news the other way round.
-fn surprise(terms: &[Term], index: usize) -> f32 {
-    let is_move = |term: &&Term| matches!(term.kind, Kind::Known(Meaning::Move(_) | Meaning::Lift));
-    let less = terms_after(terms, index, PHRASE_REACH)
-        .take_while(|term| !is_move(term))
-        .any(|term| term.kind == Kind::Known(Meaning::Surprise(-1.0)));
-    if less { -1.0 } else { 1.0 }
+fn direction(term: &Term) -> Option<f32> {
+    match term.kind {
+        Kind::Known(meaning) => meaning.direction(),
+        _ => None,
+    }
 }
 
+fn is_move(term: &Term) -> bool {
+    direction(term).is_some() || term.kind == Kind::Known(Meaning::Lift)
+}
+
+/// -1 where the move at `index` was less than feared or hoped: then it is good or bad news the other way round.
+fn surprise(terms: &[Term], index: usize) -> f32 {
+    let behind = terms.get(index + 1..).unwrap_or_default();
+    let behind = behind.iter().take(PHRASE_REACH);
+    let less = Kind::Known(Meaning::Surprise(-1.0));
+    let end = behind.clone().position(|term| term.kind == less);
+    // "Sales fall, but less than feared"; behind a comma another thing may be less.
+    let mut comma = false;
+    let is_of_it = |term: &Term| {
+        comma |= term.kind == Kind::Comma;
+        let another = comma && thing(term).is_some();
+        term.kind != Kind::Stop && !is_move(term) && !another
+    };
+    if end.is_some_and(|end| behind.take(end).all(is_of_it)) {
+        -1.0
+    } else {
+        1.0
+    }
+}
+
+/// Whether the surprise at `index` is one of a move, as [`surprise`] reads it.
 fn follows_move(terms: &[Term], index: usize) -> bool {
-    terms_before(terms, index, PHRASE_REACH)
-        .any(|term| matches!(term.kind, Kind::Known(Meaning::Move(_) | Meaning::Lift)))
+    let before = terms.get(index.saturating_sub(PHRASE_REACH)..index);
+    let mut named = false;
+    before
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .take_while(|term| {
+            let ends = term.kind == Kind::Stop || named && term.kind == Kind::Comma;
+            named |= thing(term).is_some();
+            !ends
+        })
+        .any(is_move)
 }
 
 /// -1 where what is spoken of before `index` is a loss or cost, else 1.
@@ -508,7 +628,7 @@ fn side(terms: &[Term], index: usize) -> f32 {
 /// Whether a level stands behind a "hits": "a 52-week low", "a record".
 fn level_follows(terms: &[Term], index: usize) -> bool {
     terms_after(terms, index, OBJECT_REACH)
-        .any(|term| matches!(term.kind, Kind::Known(Meaning::Move(_) | Meaning::Intense)))
+        .any(|term| direction(term).is_some() || term.kind == Kind::Known(Meaning::Intense))
 }
 
 /// -1 where "record" or "strong" goes with something bad: "a record $3 bn loss".
@@ -648,7 +768,7 @@ fn comparison(terms: &[Term], index: usize) -> Option<Comparison> {
     let moved = terms
         .get(index.saturating_sub(LOOK_BACK)..index)?
         .iter()
-        .any(|term| matches!(term.kind, Kind::Known(Meaning::Move(_))));
+        .any(|term| direction(term).is_some());
     if moved {
         return None;
     }

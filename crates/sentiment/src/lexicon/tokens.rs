@@ -73,7 +73,7 @@ pub(super) enum Kind {
     Other,
     /// The word "in" or "of", which lets a move look ahead: "a rise in sales".
     In,
-    /// The word "to", which lets a second figure follow: "from 5 to 7".
+    /// The word "to" or "into", which lets a second figure follow: "from 5 to 7".
     To,
     /// A figure with its factor applied: an amount, a count or, apart from those, a percentage.
     Number { value: f64, percent: bool },
@@ -129,11 +129,14 @@ impl Reading {
 /// In lower case, with plain apostrophes and hyphens, without what is no word: addresses, names of accounts, symbols of
 /// stocks.
 fn plain(text: &str) -> String {
-    let text: Cow<'_, str> = if text.is_ascii() {
+    let text: Cow<'_, str> = if text.is_ascii() && !text.contains('`') {
         text.into()
     } else {
-        text.nfkc().filter_map(plain_letter).collect()
+        // Before NFKC too, which makes a blank of an accent that stands for an apostrophe.
+        let letters = text.chars().filter_map(plain_letter);
+        letters.nfkc().filter_map(plain_letter).collect()
     };
+    let text = without_publisher(&text);
     // In a headline of capitals a word in parentheses may be any word.
     let capitals = !text.bytes().any(|letter| letter.is_ascii_lowercase());
     let mut plain = String::with_capacity(text.len());
@@ -180,7 +183,7 @@ fn plain(text: &str) -> String {
 /// Typographic marks as the keyboard has them; nothing for what cannot be seen.
 const fn plain_letter(letter: char) -> Option<char> {
     Some(match letter {
-        '‘' | '’' | 'ʼ' | '′' | '´' | '`' => '\'',
+        '‘' | '’' | '‛' | 'ʼ' | 'ʻ' | '′' | '´' | '`' => '\'',
         '‐' | '‒' | '–' | '—' | '―' | '−' => '-',
         '\u{ad}'
         | '\u{200b}'..='\u{200f}'
@@ -189,6 +192,29 @@ const fn plain_letter(letter: char) -> Option<char> {
         | '\u{feff}' => return None,
         other => other,
     })
+}
+
+/// A text without the publisher's name behind it, where case tells it: words with capitals behind a headline without.
+/// One word may be what is said: " - Sell".
+fn without_publisher(text: &str) -> &str {
+    let Some(divider) = text.rfind(" - ").max(text.rfind(" | ")) else {
+        return text;
+    };
+    let (headline, name) = text.split_at(divider);
+    let name = name.split_whitespace().skip(1);
+    let is_name = (2..=5).contains(&name.clone().count())
+        && name.clone().all(|word| {
+            matches!(word, "of" | "the" | "and" | "&") || word.starts_with(char::is_uppercase)
+        });
+    let in_sentence_case = || {
+        let mut words = headline.split_whitespace().skip(1);
+        words.any(|word| word.len() > 3 && word.starts_with(char::is_lowercase))
+    };
+    if is_name && in_sentence_case() {
+        headline
+    } else {
+        text
+    }
 }
 
 fn is_address(word: &str) -> bool {
@@ -232,8 +258,12 @@ fn terms(text: &str) -> Vec<Term> {
             Raw::Word(word) => {
                 let kind;
                 (kind, used) = word_or_phrase(vocabulary, text, word, rest, &mut phrase);
-                let (kind, more) =
-                    against_standard(kind, word, rest.get(used..).unwrap_or_default());
+                let behind = rest.get(used..).unwrap_or_default();
+                let (kind, more) = if word == "less" && is_judgement(vocabulary, behind) {
+                    (Kind::Known(Meaning::Negation), 0)
+                } else {
+                    against_standard(kind, word, behind)
+                };
                 used += more;
                 kind
             }
@@ -287,7 +317,7 @@ fn word_or_phrase(
     }
     let kind = match word {
         "in" | "of" => Kind::In,
-        "to" => Kind::To,
+        "to" | "into" => Kind::To,
         _ => match vocabulary.meaning(word) {
             Some(meaning) => Kind::Known(meaning),
             None if word.ends_with("n't") => Kind::Known(Meaning::Negation),
@@ -295,6 +325,17 @@ fn word_or_phrase(
         },
     };
     (kind, 1)
+}
+
+/// Whether a judgement comes first: "less weak", not "less debt".
+fn is_judgement(vocabulary: &Vocabulary, pieces: &Pieces<'_>) -> bool {
+    let Some((Raw::Word(word), _)) = pieces.first() else {
+        return false;
+    };
+    matches!(
+        vocabulary.meaning(word),
+        Some(Meaning::Judgement(_) | Meaning::Intense)
+    )
 }
 
 /// What a word means that is held against what was likely, and how many of the pieces behind it say so: "better than
@@ -602,6 +643,14 @@ mod tests {
             ("NET (LOSS) GROWS", "net (loss) grows"),
             ("$LOSE at $5 https://example.com/loss @loser", "at $5"),
             ("Ａcme’s pro\u{ad}ﬁt – 5\u{a0}%", "acme's profit - 5 %"),
+            ("Acme doesn´t and didn`t", "acme doesn't and didn't"),
+            ("Acme profit falls — Gains of the Day", "acme profit falls"),
+            (
+                "Acme profit falls - sell now",
+                "acme profit falls - sell now",
+            ),
+            ("Acme profit falls - Sell", "acme profit falls - sell"),
+            ("Acme Falls - Sell Now", "acme falls - sell now"),
         ] {
             assert_eq!(plain(text), read);
         }

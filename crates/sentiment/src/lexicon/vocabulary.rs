@@ -15,6 +15,10 @@ const SHORTEST_STEM: usize = 3;
 pub(super) enum Meaning {
     /// More (1) or less (-1) of something.
     Move(f32),
+    /// Less of something, unless a move stands right before it, which it turns round: "the decline slows".
+    Fades,
+    /// Less of something good or more of something bad.
+    Worsens,
     /// More of something, or the end of a trouble.
     Lift,
     /// Something of which more is good (1) or bad (-1); 0 where it is neither.
@@ -23,6 +27,8 @@ pub(super) enum Meaning {
     Loss,
     /// Praise (positive) or blame.
     Judgement(f32),
+    /// What is to come gets better (1) or worse (-1), which outweighs what came before a comma.
+    Guides(f32),
     /// Praise of good things, blame of bad ones.
     Intense,
     /// Blame, unless a level follows: "hits a record high".
@@ -76,6 +82,17 @@ pub(super) enum Meaning {
     Percent,
     /// The number beside it is a day.
     Month,
+}
+
+impl Meaning {
+    /// More (1) or less (-1), where this is a move.
+    pub(super) const fn direction(self) -> Option<f32> {
+        match self {
+            Self::Move(direction) => Some(direction),
+            Self::Fades | Self::Worsens => Some(-1.0),
+            _ => None,
+        }
+    }
 }
 
 /// Words and phrases with their meanings.
@@ -182,6 +199,8 @@ fn meaning_of_section(section: &str) -> Option<Meaning> {
     Some(match section {
         "up" => Meaning::Move(1.0),
         "down" => Meaning::Move(-1.0),
+        "fades" => Meaning::Fades,
+        "worsens" => Meaning::Worsens,
         "lift" => Meaning::Lift,
         "good" => Meaning::Thing(1.0),
         "bad" => Meaning::Thing(-1.0),
@@ -191,6 +210,8 @@ fn meaning_of_section(section: &str) -> Option<Meaning> {
         "positive 2" => Meaning::Judgement(2.0),
         "negative 1" => Meaning::Judgement(-1.0),
         "negative 2" => Meaning::Judgement(-2.0),
+        "guides 1" => Meaning::Guides(1.0),
+        "guides -1" => Meaning::Guides(-1.0),
         "intense" => Meaning::Intense,
         "hits" => Meaning::Hits,
         "trouble 1" => Meaning::Trouble(-1.0),

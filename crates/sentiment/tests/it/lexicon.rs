@@ -185,6 +185,11 @@ fn the_form_in_which_a_headline_arrives_does_not_change_its_score() {
         ("Acme profit falls", "Acme profit falls - Motley Fool"),
         ("Acme profit falls", "Acme profit falls | Benzinga"),
         ("Acme profit falls", "Reuters: Acme profit falls"),
+        ("Acme profit falls", "Acme profit falls - Growth and Gains"),
+        ("Acme isn't profitable", "Acme isn´t profitable"),
+        ("Acme isn't profitable", "Acme isn`t profitable"),
+        ("Acme isn't profitable", "Acme isn‛t profitable"),
+        ("Acme isn't profitable", "Acme isnʻt profitable"),
     ] {
         let score = |text| lexicon.score(text).unwrap().score();
         assert_eq!(score(arrived), score(plain), "{arrived}");

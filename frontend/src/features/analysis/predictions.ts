@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { z } from 'zod/mini'
 
+import { RETRY_MS } from '@/lib/polled'
 import { getJson, RequestError, untilMeant, usableRows } from '@/lib/request'
 import type { FollowTicker } from '@/lib/stream'
 import { type EpochMs, type Verdict, verdictSchema } from '@/lib/wire'
@@ -93,6 +94,9 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
     let oldest = -Infinity
     let rows = 0
     let busy = true
+    let retryTimer: ReturnType<typeof setTimeout> | undefined
+    /** What the socket told before history was there; null afterwards. */
+    let early: readonly Verdict[] | null = []
     if (wantedRef.current.ticker !== ticker) wantedRef.current = { ticker, from: Infinity }
     const wanted = wantedRef.current
 
@@ -107,17 +111,14 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
         }
       })
     }
-    /** The verdicts from the newest on: what is known of before may have a gap to them. */
+    /** The verdicts from the newest on: what was held may have a gap to them, or be of another run of the market. */
     const begin = ({ verdicts }: PredictionsPage) => {
       remember(ticker, verdicts)
-      const newest = verdicts[0]?.bar_time ?? -Infinity
-      setHeld((before) => {
-        const heard = before?.ticker === ticker ? before.verdicts.filter(({ bar_time }) => bar_time > newest) : []
-        return { ticker, verdicts: mergeVerdicts(verdicts, heard), state: 'ready', message: null }
-      })
+      setHeld({ ticker, verdicts: mergeVerdicts(verdicts, early ?? []), state: 'ready', message: null })
+      early = null
     }
     const load = async () => {
-      const first = cursor === null
+      const first = early !== null
       if (first) await untilMeant(ticker, abort.signal)
       const limit = first ? FIRST_ROWS : rowsBetween(wanted.from, oldest)
       const page = await fetchPredictions(ticker, limit, cursor, abort.signal)
@@ -140,17 +141,23 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
     }
 
     const unfollow = follow(ticker, (event) => {
-      if (event.type === 'analysis') add([event.analysis])
+      if (event.type !== 'analysis') return
+      if (early !== null) early = mergeVerdicts(early, [event.analysis])
+      add([event.analysis])
     })
-    load()
-      .catch((error: unknown) => {
-        if (abort.signal.aborted) return
-        add([], 'error', error instanceof RequestError ? error.message : 'The predictions could not be read.')
-      })
-      .finally(() => {
-        busy = false
-        if (!abort.signal.aborted) loadOlder()
-      })
+    const loadFirst = () => {
+      load()
+        .then(() => {
+          busy = false
+          loadOlder()
+        })
+        .catch((error: unknown) => {
+          if (abort.signal.aborted) return
+          add([], 'error', error instanceof RequestError ? error.message : 'The predictions could not be read.')
+          retryTimer = setTimeout(loadFirst, RETRY_MS)
+        })
+    }
+    loadFirst()
     reachRef.current = (time) => {
       wanted.from = Math.min(wanted.from, time)
       loadOlder()
@@ -158,6 +165,7 @@ export function usePredictions(ticker: string | null, follow: FollowTicker, snap
     return () => {
       abort.abort()
       unfollow()
+      clearTimeout(retryTimer)
       reachRef.current = null
     }
   }, [ticker, follow, snapshots])

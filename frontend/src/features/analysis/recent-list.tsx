@@ -1,6 +1,7 @@
 import { type ReactNode, useMemo, useState } from 'react'
 
-import { formatDay, formatTime, newYorkDay } from '@/lib/format'
+import { formatDay, formatMoment, formatTime, newYorkDay } from '@/lib/format'
+import type { Market } from '@/lib/market-clock'
 import { SignalBadge } from '@/lib/signal-badge'
 import type { Verdict } from '@/lib/wire'
 
@@ -12,6 +13,8 @@ const MOST_SHOWN = 80
 
 interface Props {
   verdicts: readonly Verdict[]
+  /** Null until it is known. */
+  market: Market | null
   state: 'loading' | 'ready' | 'error'
   message: string | null
   /** The card's heading, and what stands beside it. */
@@ -19,13 +22,14 @@ interface Props {
 }
 
 /** What was said of the ticker lately, newest first: all, or only what was to act upon. */
-export function RecentList({ verdicts, state, message, title }: Props) {
+export function RecentList({ verdicts, market, state, message, title }: Props) {
   const [onlyActions, setOnlyActions] = useState(false)
   const shown = useMemo(() => {
     const runs = runsOf(verdicts)
     const wanted = onlyActions ? runs.filter(({ latest }) => latest.recommendation.action !== 'hold') : runs
     return wanted.slice(0, MOST_SHOWN)
   }, [verdicts, onlyActions])
+  const oldest = verdicts.at(-1)
 
   return (
     <section className={`card ${styles.recent}`} aria-label="Recent signals">
@@ -53,7 +57,9 @@ export function RecentList({ verdicts, state, message, title }: Props) {
         </p>
       )}
       {state === 'ready' && shown.length === 0 && (
-        <p className={styles.empty}>{verdicts.length > 0 ? 'No buy or sell so far.' : 'None so far.'}</p>
+        <p className={styles.empty}>
+          {oldest ? `None since ${formatMoment(oldest.bar_time, null)}.` : 'None so far.'}
+        </p>
       )}
       {shown.length > 0 && (
         <div className={styles.scroll} role="region" aria-label="Recent signals, newest first" tabIndex={0}>
@@ -64,7 +70,7 @@ export function RecentList({ verdicts, state, message, title }: Props) {
               return (
                 <li key={run.from}>
                   {otherDay && <div className={styles.day}>{formatDay(run.from)}</div>}
-                  <RecentRow run={run} />
+                  <RecentRow run={run} market={market} />
                 </li>
               )
             })}
@@ -75,7 +81,7 @@ export function RecentList({ verdicts, state, message, title }: Props) {
   )
 }
 
-function RecentRow({ run: { from, to, latest } }: { run: Run }) {
+function RecentRow({ run: { from, to, latest }, market }: { run: Run; market: Market | null }) {
   return (
     <div className={styles.recentRow}>
       <span className={styles.span}>
@@ -86,8 +92,9 @@ function RecentRow({ run: { from, to, latest } }: { run: Run }) {
           </>
         )}
       </span>
-      <SignalBadge recommendation={latest.recommendation} validity="valid" />
+      <SignalBadge verdict={latest} market={market} />
       <span className={styles.recentReason}>
+        {latest.late && 'Analysed late. '}
         {latest.recommendation.decision?.headline ?? latest.recommendation.reason}
       </span>
     </div>

@@ -24,6 +24,11 @@ it('folds equal recommendations into runs, newest first', () => {
   expect(runs[1]?.to).toBe(verdicts[1]?.bar_time)
 })
 
+it('keeps what was analysed late in rows of its own', () => {
+  const verdicts = [verdictAt(3, 'buy'), { ...verdictAt(2, 'buy'), late: true }, verdictAt(1, 'buy')]
+  expect(runsOf(verdicts).map(({ latest }) => latest.late)).toEqual([false, true, false])
+})
+
 it('merges history and news into one list without doubles', () => {
   const merged = mergeVerdicts([verdictAt(3, 'hold'), verdictAt(1, 'buy')], [verdictAt(4, 'sell'), verdictAt(3, 'buy')])
   expect(merged.map(({ recommendation }) => recommendation.action)).toEqual(['sell', 'buy', 'buy'])

@@ -28,6 +28,7 @@ function continues(later: Verdict, earlier: Verdict): boolean {
   return (
     after.kind === before.kind &&
     after.direction === before.direction &&
+    later.late === earlier.late &&
     newYorkDay(later.bar_time) === newYorkDay(earlier.bar_time)
   )
 }

@@ -1,9 +1,10 @@
 import { DIRECTION_GLYPH, formatBps, formatMoment, formatTime } from '@/lib/format'
 import { type Market, marketNow } from '@/lib/market-clock'
-import { describeExpiry, isMuted, KIND_LABEL, signalOf, type Validity, validityOf } from '@/lib/signal'
+import { describeValidity, isMuted, KIND_LABEL, signalOf } from '@/lib/signal'
 import type { StockFeed } from '@/lib/stream'
 import { useClock } from '@/lib/use-now'
 import { useStalePrice } from '@/lib/use-stale-price'
+import { useValidity } from '@/lib/use-validity'
 import type { Analysis, Standing, Verdict } from '@/lib/wire'
 
 import styles from './analysis.module.css'
@@ -45,23 +46,12 @@ export function SignalCard(props: Props) {
 }
 
 function Verdicted({ feed, ticker, market, verdict, analysis, disclaimer }: Props & { verdict: Verdict }) {
-  const { recommendation, as_of, bar_time } = verdict
+  const { recommendation, as_of, bar_time, late } = verdict
   const { decision, reason, standing } = recommendation
   const signal = signalOf(recommendation)
   const atMarket = (now: number) => market && marketNow(market.clock, now)
-  const validity = useClock<Validity>(
-    1_000,
-    (now) => validityOf(decision, market?.market ?? null, atMarket(now)),
-    'valid',
-  )
-  const expiry = useClock(
-    1_000,
-    (now) => {
-      const at = atMarket(now)
-      return decision === null || at === null ? null : describeExpiry(decision, at)
-    },
-    null,
-  )
+  const validity = useValidity(verdict, market)
+  const valid = useClock(1_000, (now) => describeValidity(decision, validity, atMarket(now) ?? as_of), '')
   const made = useClock(1_000, (now) => formatMoment(as_of, atMarket(now)), '')
   const stale = useStalePrice(feed, ticker, market)
   const acts = signal.kind === 'buy' || signal.kind === 'sell'
@@ -95,18 +85,21 @@ function Verdicted({ feed, ticker, market, verdict, analysis, disclaimer }: Prop
       {/* Of a rule that loses the reason tells it already. */}
       {standing && !reason.includes(standing.sentence) && <Record standing={standing} />}
       <dl className={styles.facts}>
-        {acts && (
+        {signal.kind !== 'quiet' && (
           <>
             <dt>Valid</dt>
             <dd data-testid="expiry" data-validity={validity}>
-              {validity === 'closed' && 'not now: the market is closed; '}
-              {expiry ?? 'not known: it was stored by an earlier version'}
+              {valid}
             </dd>
           </>
         )}
         <dt>Made</dt>
         <dd>
-          {made} <span className={styles.minor}>on the bar of {formatTime(bar_time)}</span>
+          {made}{' '}
+          <span className={styles.minor}>
+            on the bar of {formatTime(bar_time)}
+            {late && ', analysed late: nobody could have acted on it'}
+          </span>
         </dd>
         {stale !== null && (
           <>

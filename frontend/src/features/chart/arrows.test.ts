@@ -43,6 +43,12 @@ it('leaves out what has no candle', () => {
   expect(arrowsOf(verdicts, candlesOf('1m', [5, 6]), '1m')).toEqual([])
 })
 
+it('marks nothing that was analysed late', () => {
+  const late = [verdictAt(1, 'buy'), verdictAt(6, 'sell')].map((verdict) => ({ ...verdict, late: true }))
+  const verdicts = [...late, verdictAt(2, 'buy')]
+  expect(minutesOf(arrowsOf(verdicts, candlesOf('1m', MINUTES), '1m'))).toEqual(['2 buy'])
+})
+
 it('mutes those of a rule that loses', () => {
   const losing = verdictAt(2, 'sell')
   losing.recommendation.standing = { ...standing, state: 'losing' }

@@ -16,7 +16,8 @@ export interface Arrow {
 const PAUSE_MS = 10 * 60_000
 
 /**
- * Where buy and sell recommendations began, at most one of each per candle.
+ * Where buy and sell recommendations began, at most one of each per candle. None for what was analysed late: nobody was
+ * given it.
  *
  * A recommendation repeats every minute while both models hold to it; an arrow on each would hide the candles.
  */
@@ -24,9 +25,9 @@ export function arrowsOf(verdicts: readonly Verdict[], candles: readonly Candle[
   const arrows = new Map<string, Arrow>()
   const ascending = [...verdicts].sort((left, right) => left.bar_time - right.bar_time)
   let before: { action: 'buy' | 'sell'; time: EpochMs } | null = null
-  for (const { bar_time, recommendation } of ascending) {
+  for (const { bar_time, recommendation, late } of ascending) {
     const { action, standing } = recommendation
-    if (action === 'hold') continue
+    if (action === 'hold' || late) continue
     const goesOn: boolean = before?.action === action && bar_time - before.time < PAUSE_MS
     before = { action, time: bar_time }
     if (goesOn) continue

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 
+import { RETRY_MS } from '@/lib/polled'
 import { RequestError, untilMeant } from '@/lib/request'
 import type { FollowTicker, TickerEvent } from '@/lib/stream'
 import type { Bar, EpochMs } from '@/lib/wire'
@@ -80,6 +81,9 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
     let drawn = false
     /** The history is there. */
     let ready = false
+    /** It could not be had; it is asked for again with the next snapshot, or a little later. */
+    let failed = false
+    let retryTimer: ReturnType<typeof setTimeout> | undefined
     let early: TickerEvent[] = []
     let cursor: string | null = null
     let olderBusy = false
@@ -94,7 +98,7 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
     }
 
     const hear = (event: TickerEvent) => {
-      if (!ready) early.push(event)
+      if (!ready && !failed) early.push(event)
       if (!drawn || event.type !== 'price') return
       const { time, price, bar } = event
       const last = candles.all.at(-1)
@@ -189,29 +193,38 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
     actionsRef.current = {
       loadOlder,
       fillGap: () => {
-        refresh(candles.lastClosed)
+        if (failed) loadFirst()
+        else refresh(candles.lastClosed)
       },
     }
     const known = seen.get(seenKey)
-    untilMeant(ticker, abort.signal)
-      .then(() => fetchHistory({ ticker, interval, limit: PAGE_BARS }, abort.signal))
-      .then((page) => {
-        remember(seenKey, page)
-        begin(page)
-        ready = true
-        for (const event of early) hear(event)
-        early = []
-      })
-      .catch((error: unknown) => {
-        if (abort.signal.aborted) return
-        // Another ticker's candles must not stand under this one's name.
-        candlesRef.current = null
-        drawn = false
-        view.open([])
-        setLast(null)
-        const message = error instanceof RequestError ? error.message : 'The history could not be drawn.'
-        setSettled({ key, load: { state: 'error', message } })
-      })
+    const loadFirst = () => {
+      clearTimeout(retryTimer)
+      failed = false
+      untilMeant(ticker, abort.signal)
+        .then(() => fetchHistory({ ticker, interval, limit: PAGE_BARS }, abort.signal))
+        .then((page) => {
+          remember(seenKey, page)
+          begin(page)
+          ready = true
+          for (const event of early) hear(event)
+          early = []
+        })
+        .catch((error: unknown) => {
+          if (abort.signal.aborted) return
+          // Another ticker's candles must not stand under this one's name.
+          candlesRef.current = null
+          drawn = false
+          view.open([])
+          setLast(null)
+          const message = error instanceof RequestError ? error.message : 'The history could not be drawn.'
+          setSettled({ key, load: { state: 'error', message } })
+          failed = true
+          early = []
+          retryTimer = setTimeout(loadFirst, RETRY_MS)
+        })
+    }
+    loadFirst()
 
     if (known) {
       queueMicrotask(() => {
@@ -223,6 +236,7 @@ export function useCandles({ view, ticker, interval, follow, snapshots, generati
       abort.abort()
       unfollow()
       clearTimeout(refreshTimer)
+      clearTimeout(retryTimer)
       actionsRef.current = null
     }
   }, [view, ticker, interval, follow, generation, key, retry])

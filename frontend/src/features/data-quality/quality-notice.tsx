@@ -1,10 +1,13 @@
-import { useQuality } from './data-quality'
+import { StaleNote } from '@/lib/stale-note'
+
+import { type Quality, useQuality } from './data-quality'
 import styles from './quality-notice.module.css'
 import { describeFinding, describeGap, describeTries, summarise } from './words'
 
 /** Says in a line what is missing or doubtful in a stock's prices, and on demand all of it; nothing when all is well. */
 export function QualityNotice({ ticker, snapshots }: { ticker: string; snapshots: number }) {
-  const { value, failure } = useQuality(ticker, snapshots)
+  const quality = useQuality(ticker, snapshots)
+  const { value, failure } = quality
   if (value === null) {
     return failure === null ? null : (
       <p className={styles.unknown} role="status" data-testid="quality">
@@ -12,6 +15,15 @@ export function QualityNotice({ ticker, snapshots }: { ticker: string; snapshots
       </p>
     )
   }
+  return (
+    <>
+      <Doubts key={ticker} quality={value} />
+      <StaleNote polled={quality} what="What is missing" />
+    </>
+  )
+}
+
+function Doubts({ quality: value }: { quality: Quality }) {
   const summary = summarise(value)
   if (summary === null) return null
   const sentences = [
@@ -20,7 +32,7 @@ export function QualityNotice({ ticker, snapshots }: { ticker: string; snapshots
   ]
   const unlisted = value.openGaps + value.totalFindings - sentences.length
   return (
-    <details key={ticker} className={styles.notice} data-testid="quality">
+    <details className={styles.notice} data-testid="quality">
       <summary>
         <span className={styles.summary}>{summary}</span> <span className={styles.more}>Details</span>
       </summary>

@@ -82,6 +82,17 @@ describe('summarise', () => {
       'Prices are missing in 2 places. Volumes look wrong on 2 days, 16 Mar 2026 to 19 Mar 2026.',
     )
     expect(summarise({ ...quality, totalFindings: 99 })).toContain('2 and more days')
-    expect(summarise({ ...NOTHING, totalFindings: 1 })).toBe('Some volumes look wrong.')
+    expect(summarise({ ...NOTHING, totalFindings: 1 })).toBe('Some prices or volumes look wrong.')
+  })
+
+  it('tells prices that jump from volumes, and first', () => {
+    const findings = [finding, { ...finding, check: 'price_step' }, { ...finding, check: 'of_tomorrow' }]
+    expect(summarise({ ...NOTHING, totalFindings: 3, findings })).toBe(
+      'Prices do not go on at the same level on 16 Mar 2026. Volumes look wrong on 16 Mar 2026. Prices or volumes look wrong on 16 Mar 2026.',
+    )
+    const basis = { ...finding, check: 'share_basis' }
+    expect(summarise({ ...NOTHING, totalFindings: 1, findings: [basis] })).toBe(
+      'Prices do not go on at the same level on 16 Mar 2026.',
+    )
   })
 })

@@ -47,6 +47,27 @@ export function describeFinding({ session, check, observed, expected, detail }: 
   }
 }
 
+const PRICES = 'Prices do not go on at the same level'
+const VOLUMES = 'Volumes look wrong'
+const EITHER = 'Prices or volumes look wrong'
+/** What a check finds to be wrong; of one that is not known yet, either. */
+const FOUND_BY: Partial<Record<string, string>> = {
+  price_step: PRICES,
+  share_basis: PRICES,
+  zero_volume_minutes: VOLUMES,
+  session_volume: VOLUMES,
+  daily_volume: VOLUMES,
+}
+
+/** `Volumes look wrong on 2 days, 16 Mar 2026 to 19 Mar 2026.`; nothing without findings. */
+function describeDays(words: string, findings: readonly Finding[], more: string): string[] {
+  const days = [...new Set(findings.map(({ session }) => session))].sort()
+  const [first, last] = [days[0], days.at(-1)]
+  if (first === undefined || last === undefined) return []
+  const [from, to] = [first, last].map((day) => formatDate(momentOfDay(day)))
+  return [`${words} on ${days.length === 1 ? from : `${days.length}${more} days, ${from} to ${to}`}.`]
+}
+
 /** All in a line; null when nothing is wrong. */
 export function summarise({ openGaps, gaps, totalFindings, findings }: Quality): string | null {
   const parts = []
@@ -57,16 +78,13 @@ export function summarise({ openGaps, gaps, totalFindings, findings }: Quality):
     parts.push(`Prices are missing in ${openGaps.toLocaleString('en-US')} places.`)
   }
   const closures = findings.filter(({ check }) => check === 'nobody_traded')
-  if (closures.length > 0) parts.push(...closures.map(describeFinding))
+  parts.push(...closures.map(describeFinding))
   const doubtful = findings.filter(({ check }) => check !== 'nobody_traded')
-  const days = [...new Set(doubtful.map(({ session }) => session))].sort()
-  const [first, last] = [days[0], days.at(-1)]
-  if (first !== undefined && last !== undefined) {
-    const more = totalFindings > findings.length ? ' and more' : ''
-    const [from, to] = [first, last].map((day) => formatDate(momentOfDay(day)))
-    parts.push(`Volumes look wrong on ${days.length === 1 ? from : `${days.length}${more} days, ${from} to ${to}`}.`)
-  } else if (totalFindings > closures.length) {
-    parts.push('Some volumes look wrong.')
+  const more = totalFindings > findings.length ? ' and more' : ''
+  for (const words of [PRICES, VOLUMES, EITHER]) {
+    const found = doubtful.filter(({ check }) => (FOUND_BY[check] ?? EITHER) === words)
+    parts.push(...describeDays(words, found, more))
   }
+  if (doubtful.length === 0 && totalFindings > closures.length) parts.push('Some prices or volumes look wrong.')
   return parts.length === 0 ? null : parts.join(' ')
 }

@@ -26,7 +26,13 @@ export function EconomyStrip({ snapshots, source }: { snapshots: number; source:
         </p>
       )}
       {series.length > 0 && (
-        <div className={styles.scroll} role="region" aria-label="Figures of the economy" tabIndex={0}>
+        <div
+          className={styles.scroll}
+          role="region"
+          aria-label="Figures of the economy"
+          tabIndex={0}
+          data-scrolls-sideways=""
+        >
           <ol className={styles.list}>
             {series.map((figure) => (
               <Figure key={figure.series} figure={figure} />

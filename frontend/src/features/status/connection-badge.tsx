@@ -33,6 +33,15 @@ function describe(connection: ConnectionView, unreadable: boolean, now: number):
   }
 }
 
+/** What is read out: not the seconds. */
+const ANNOUNCED: Record<ConnectionView['state'], string> = {
+  connecting: '',
+  open: 'Connected',
+  stale: 'Connected, but nothing comes',
+  waiting: 'Connection lost, reconnecting',
+  retrying: 'Connection lost, reconnecting',
+}
+
 /** The connection in a word, with the countdown to the next attempt. */
 export function ConnectionBadge({ connection, unreadable, onRetry }: Props) {
   const words = useClock(250, (now) => describe(connection, unreadable, now), 'Connecting…')
@@ -46,15 +55,8 @@ export function ConnectionBadge({ connection, unreadable, onRetry }: Props) {
           Now
         </button>
       )}
-      {/* The countdown is not read out each second. */}
       <span className="visually-hidden" role="status">
-        {state === 'open'
-          ? unreadable
-            ? ''
-            : 'Connected'
-          : state === 'connecting'
-            ? ''
-            : 'Connection lost, reconnecting'}
+        {unreadable ? '' : ANNOUNCED[state]}
       </span>
     </span>
   )

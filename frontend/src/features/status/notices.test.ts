@@ -73,6 +73,11 @@ describe('notices', () => {
     expect(running).not.toContain('left')
   })
 
+  it('name a ticker that the address asked for in vain', () => {
+    const props = { status: running, connection: { state: 'open' }, unreadable: false, notWatched: 'ZZZZ' } as const
+    expect(renderToStaticMarkup(createElement(Notices, props))).toMatch(/ZZZZ.* is not watched\./)
+  })
+
   it('say that nothing can be shown when nothing can be read', () => {
     const props = { status: null, connection: { state: 'open' }, unreadable: true } as const
     expect(renderToStaticMarkup(createElement(Notices, props))).toContain('cannot be read')

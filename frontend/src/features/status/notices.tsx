@@ -10,13 +10,15 @@ interface Props {
   connection: ConnectionView
   /** Something came and not even the first message could be read. */
   unreadable: boolean
+  /** A ticker that the address named in vain. */
+  notWatched?: string | null
 }
 
 /**
  * What everybody at the screen has to know now: prices that are not today's, no connection, a market that is silent, a
  * system that is not ready or has trouble.
  */
-export function Notices({ status, connection, unreadable }: Props) {
+export function Notices({ status, connection, unreadable, notWatched = null }: Props) {
   const lost = connection.state === 'waiting' || connection.state === 'retrying'
   return (
     <>
@@ -37,6 +39,11 @@ export function Notices({ status, connection, unreadable }: Props) {
         <p className={styles.notice} data-kind="lost" role="alert" data-testid="unreadable">
           <strong>Nothing can be shown.</strong> What the api sends cannot be read: it is of another version than this
           page. Reload the page.
+        </p>
+      )}
+      {notWatched !== null && (
+        <p className={styles.notice} data-kind="phase" role="status" data-testid="not-watched">
+          <strong>{notWatched}</strong> is not watched.
         </p>
       )}
       {!lost && status && <StatusNotices status={status} />}

@@ -2,11 +2,9 @@ import { type KeyboardEvent, memo, type Ref, useCallback, useEffect, useRef, use
 
 import { useFlash } from '@/lib/flash'
 import { DIRECTION_GLYPH, directionOf, formatChange, formatPercent, formatPrice } from '@/lib/format'
-import { type Market, marketNow } from '@/lib/market-clock'
-import { type Validity, validityOf } from '@/lib/signal'
+import type { Market } from '@/lib/market-clock'
 import { SignalBadge } from '@/lib/signal-badge'
 import { type LiveStock, type StockFeed, useStock, wholeStock } from '@/lib/stream'
-import { useClock } from '@/lib/use-now'
 import { useInView } from '@/lib/use-in-view'
 import { useStalePrice } from '@/lib/use-stale-price'
 
@@ -251,12 +249,6 @@ function Cells({ stock, market, stale }: { stock: LiveStock; market: Market | nu
   const direction = directionOf(change)
   const priceRef = useRef<HTMLSpanElement>(null)
   useFlash(priceRef, stock)
-  const decision = analysis?.recommendation.decision ?? null
-  const validity = useClock<Validity>(
-    1_000,
-    (now) => validityOf(decision, market?.market ?? null, market && marketNow(market.clock, now)),
-    'valid',
-  )
   return (
     <>
       <th scope="row" className={styles.name}>
@@ -283,7 +275,7 @@ function Cells({ stock, market, stale }: { stock: LiveStock; market: Market | nu
       </td>
       <td className={styles.signal}>
         {analysis ? (
-          <SignalBadge recommendation={analysis.recommendation} validity={validity} stale={stale !== null} />
+          <SignalBadge verdict={analysis} market={market} stale={stale !== null} />
         ) : (
           <span className={styles.missing}>–</span>
         )}
