@@ -42,7 +42,8 @@ export function findClippedNumbers(page: Page): Promise<string[]> {
       let above: Element | null = element
       for (; above; above = above.parentElement) {
         const { overflowX, display } = getComputedStyle(above)
-        if (above.matches('[data-scrolls-sideways]')) break
+        // What is above a dialog in the document does not cut it off: it lies over all.
+        if (above.matches('[data-scrolls-sideways], dialog')) break
         if (overflowX === 'visible' || display === 'inline') continue
         const { left, right } = above.getBoundingClientRect()
         if (box.left < left - 1 || box.right > right + 1) clipped.push(`${words} in ${above.className}`)
