@@ -208,11 +208,7 @@ fn first_touch(
             f64::INFINITY
         }
     };
-    let barriers = Barriers {
-        close,
-        upper: reach(settings.profit),
-        lower: -reach(settings.stop),
-    };
+    let barriers = Barriers::new(close, reach(settings.profit), -reach(settings.stop));
     let touched = ahead.iter().find_map(|step| {
         let touch = match settings.path {
             BarrierPath::Close => barriers.touched_by_close(step.bar),
@@ -243,16 +239,43 @@ struct Barriers {
     close: f64,
     upper: f64,
     lower: f64,
+    /// Prices strictly between which nothing is touched, whatever the rounding of a return.
+    untouched: (f64, f64),
 }
 
+/// Far more than the rounding of a return, far less than a step of a price.
+const ROUNDING: f64 = 1e-12;
+
 impl Barriers {
+    fn new(close: f64, upper: f64, lower: f64) -> Self {
+        let untouched = (
+            close * (1.0 + lower) + close * ROUNDING,
+            close * (1.0 + upper) - close * ROUNDING,
+        );
+        Self {
+            close,
+            upper,
+            lower,
+            untouched,
+        }
+    }
+
+    /// Almost all bars touch nothing, and a comparison costs less than a division.
+    fn are_far_from(&self, low: f64, high: f64) -> bool {
+        self.untouched.0 < low && high < self.untouched.1
+    }
+
     fn ret(&self, price: f64) -> f64 {
         price / self.close - 1.0
     }
 
     /// Beyond, not at the barrier: as the reference does.
     fn touched_by_close(&self, bar: &Bar) -> Option<(f64, i8)> {
-        let ret = self.ret(bar.close.get());
+        let price = bar.close.get();
+        if self.are_far_from(price, price) {
+            return None;
+        }
+        let ret = self.ret(price);
         if ret > self.upper {
             Some((ret, 1))
         } else if ret < self.lower {
@@ -264,6 +287,9 @@ impl Barriers {
 
     /// A bar that opens beyond a barrier was there first; of two touched within one bar the lower, adverse one counts.
     fn touched_by_range(&self, bar: &Bar) -> Option<(f64, i8)> {
+        if self.are_far_from(bar.low.get(), bar.high.get()) {
+            return None;
+        }
         let open = self.ret(bar.open.get());
         if open >= self.upper {
             Some((open, 1))
