@@ -123,8 +123,8 @@ pub async fn upsert_corporate_actions(
 /// is stored once more after that open.
 ///
 /// One that a person took back takes the new figures and stays taken back. A vendor reports either a split or a
-/// spin-off on a day: the one that it no longer reports gives way to the other. Of an action given twice, the last
-/// counts.
+/// spin-off on a day: the one that it no longer reports gives way to the other, which stays taken back if that was. Of
+/// an action given twice, the last counts.
 ///
 /// # Errors
 /// When the database is lost or refuses a row.
@@ -141,7 +141,7 @@ pub async fn write_corporate_actions(
         .answered()
         .await
         .map_err(error())?;
-    let written = write(&mut **transaction, &rows, source, fetched_at)
+    let written = write(&mut **transaction, &rows, &replaced, source, fetched_at)
         .answered()
         .await
         .map_err(error())?;
@@ -157,7 +157,7 @@ pub async fn write_corporate_actions(
 
     let mut counts = ActionCounts::default();
     for (ticker, ex_date, fresh) in written {
-        if fresh && !replaced.contains(&(ticker.clone(), ex_date)) {
+        if fresh && !replaced.contains_key(&(ticker.clone(), ex_date)) {
             counts.inserted += 1;
         } else {
             counts.changed += 1;
@@ -358,12 +358,15 @@ async fn lock(transaction: &mut PgTransaction<'_>) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// By ticker and ex-date when a person took back what was deleted, if one did.
+type Replaced = BTreeMap<(String, NaiveDate), Option<DateTime<Utc>>>;
+
 /// Deletes the splits that are spin-offs by now, and the other way round.
 async fn delete_other_kind(
     executor: impl PgExecutor<'_>,
     rows: &[&CorporateAction],
     source: &str,
-) -> Result<BTreeSet<(String, NaiveDate)>, sqlx::Error> {
+) -> Result<Replaced, sqlx::Error> {
     let deleted = sqlx::query!(
         r#"
         with given as (
@@ -384,7 +387,7 @@ async fn delete_other_kind(
                     and given.ex_date = stored.ex_date
                     and given.kind = stored.kind
             )
-        returning stored.ticker, stored.ex_date
+        returning stored.ticker, stored.ex_date, stored.removed_at
         "#,
         &rows.iter().map(|row| row.ticker.to_string()).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.ex_date).collect::<Vec<_>>(),
@@ -395,7 +398,7 @@ async fn delete_other_kind(
     .await?;
     Ok(deleted
         .into_iter()
-        .map(|row| (row.ticker, row.ex_date))
+        .map(|row| ((row.ticker, row.ex_date), row.removed_at))
         .collect())
 }
 
@@ -403,6 +406,7 @@ async fn delete_other_kind(
 async fn write(
     executor: impl PgExecutor<'_>,
     rows: &[&CorporateAction],
+    replaced: &Replaced,
     source: &str,
     fetched_at: DateTime<Utc>,
 ) -> Result<Vec<(String, NaiveDate, bool)>, sqlx::Error> {
@@ -414,14 +418,19 @@ async fn write(
         ShareChange::Dividend { amount } => Some(amount),
         ShareChange::Split { .. } | ShareChange::SpinOff { .. } => None,
     };
+    let removed_at = |row: &CorporateAction| {
+        // Dividends replace nothing.
+        ratio(row.change)?;
+        *replaced.get(&(row.ticker.to_string(), row.ex_date))?
+    };
     let written = sqlx::query!(
         r#"
         insert into corporate_actions as stored
-            (ticker, kind, ex_date, effective_at, ratio, amount, source, fetched_at, in_effect)
-        select ticker, kind, ex_date, effective_at, ratio, amount, $7, $8, effective_at <= $8
+            (ticker, kind, ex_date, effective_at, ratio, amount, source, fetched_at, in_effect, removed_at)
+        select ticker, kind, ex_date, effective_at, ratio, amount, $7, $8, effective_at <= $8, removed_at
         from unnest(
-            $1::text[], $2::text[], $3::date[], $4::timestamptz[], $5::float8[], $6::float8[]
-        ) as new (ticker, kind, ex_date, effective_at, ratio, amount)
+            $1::text[], $2::text[], $3::date[], $4::timestamptz[], $5::float8[], $6::float8[], $9::timestamptz[]
+        ) as new (ticker, kind, ex_date, effective_at, ratio, amount, removed_at)
         on conflict (ticker, kind, ex_date) do update set
             effective_at = excluded.effective_at,
             ratio = excluded.ratio,
@@ -452,6 +461,10 @@ async fn write(
             .collect::<Vec<_>>() as &[Option<f64>],
         source,
         fetched_at,
+        &rows
+            .iter()
+            .map(|row| removed_at(row))
+            .collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
     )
     .fetch_all(executor)
     .await?;

@@ -7,10 +7,15 @@ use std::{
 
 use tokio::time::{Timeout, timeout};
 
-use crate::pool::STATEMENT_TIMEOUT;
+use crate::pool::{LONG_STATEMENT_TIMEOUT, STATEMENT_TIMEOUT};
 
-/// The server gives up a statement first and says so; what has said nothing by then never will.
-const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(5));
+/// The server gives up a statement first and says so; what has said nothing this long after that never will.
+const SILENCE: Duration = Duration::from_secs(5);
+
+const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(SILENCE);
+
+/// For what has lifted the limits of its transaction, see [`crate::pool::lift_timeouts`].
+pub(crate) const LONG_ANSWER_TIMEOUT: Duration = LONG_STATEMENT_TIMEOUT.saturating_add(SILENCE);
 
 /// Why something could not be read from or written to the database.
 #[derive(Debug, thiserror::Error)]
@@ -190,14 +195,25 @@ fn is_temporary(code: &str) -> bool {
 pub(crate) trait Answered: Future + Sized {
     /// The answer, or that the connection is lost.
     fn answered(self) -> Answer<Self> {
-        Answer(Box::pin(timeout(ANSWER_TIMEOUT, self)))
+        self.answered_within(ANSWER_TIMEOUT)
+    }
+
+    /// The same with another limit than that of most statements.
+    fn answered_within(self, limit: Duration) -> Answer<Self> {
+        Answer {
+            waiting: Box::pin(timeout(limit, self)),
+            limit,
+        }
     }
 }
 
 impl<F: Future> Answered for F {}
 
 /// What [`Answered::answered`] waits for.
-pub(crate) struct Answer<F>(Pin<Box<Timeout<F>>>);
+pub(crate) struct Answer<F> {
+    waiting: Pin<Box<Timeout<F>>>,
+    limit: Duration,
+}
 
 impl<T, F> Future for Answer<F>
 where
@@ -206,11 +222,9 @@ where
     type Output = Result<T, sqlx::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(context).map(|answer| {
-            answer.unwrap_or_else(|_elapsed| {
-                let seconds = ANSWER_TIMEOUT.as_secs();
-                Err(silent(format!("no answer within {seconds} s")))
-            })
+        let seconds = self.limit.as_secs();
+        self.waiting.as_mut().poll(context).map(|answer| {
+            answer.unwrap_or_else(|_elapsed| Err(silent(format!("no answer within {seconds} s"))))
         })
     }
 }

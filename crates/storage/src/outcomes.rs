@@ -1,4 +1,9 @@
-use chrono::{DateTime, Utc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Class, ModelId, ModelKind, Prediction, Probabilities, ResolvedSignal, Ticker};
 use sqlx::{PgExecutor, PgPool};
 
@@ -13,6 +18,10 @@ use crate::{
 
 /// Rows in one statement.
 const BATCH: usize = 5_000;
+
+/// A statement reads this much at a time: a week in which 500 stocks are predicted takes it seconds, while all that is
+/// stored would take it longer each week.
+const STRETCH: TimeDelta = TimeDelta::days(7);
 
 /// What came of a bar that models predicted from.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,44 +84,78 @@ pub struct RecordBin {
     pub call_return_sum: f64,
 }
 
+impl RecordBin {
+    fn add(&mut self, more: &Self) {
+        self.predictions += more.predictions;
+        self.hits += more.hits;
+        self.confidence_sum += more.confidence_sum;
+        self.surprise_sum += more.surprise_sum;
+        self.brier_sum += more.brier_sum;
+        self.calls += more.calls;
+        self.losing_calls += more.losing_calls;
+        self.call_return_sum += more.call_return_sum;
+    }
+}
+
+/// What lies between two moments, a [`STRETCH`] at a time, ascending.
+fn stretches(
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>)> {
+    let end = move |start: DateTime<Utc>| {
+        let end = start.checked_add_signed(STRETCH);
+        end.map_or(to, |end| end.min(to))
+    };
+    iter::successors(Some(from), move |start| Some(end(*start)))
+        .take_while(move |start| *start < to)
+        .map(move |start| (start, end(start)))
+}
+
 /// The bars with `from <= bar_start < to` (UTC) that a model predicted from and of which no outcome is stored under
 /// these settings of the barriers, by ticker and time. What was said late has no need of one.
 ///
 /// # Errors
 /// When the database is lost.
 pub async fn unresolved_predictions(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     label_settings: &str,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<(Ticker, DateTime<Utc>)>, StorageError> {
     let action = "look for predictions without an outcome";
-    let rows = sqlx::query!(
-        r#"
-        select distinct ticker, bar_start
-        from prediction
-        where bar_start >= $2
-            and bar_start < $3
-            and late is not true
-            and not exists (
-                select from outcome
-                where outcome.ticker = prediction.ticker
-                    and outcome.bar_start = prediction.bar_start
-                    and outcome.label_settings = $1
-            )
-        order by ticker, bar_start
-        "#,
-        label_settings,
-        from,
-        to,
-    )
-    .fetch_all(executor)
-    .answered()
-    .await
-    .map_err(failed(action))?;
-    rows.into_iter()
-        .map(|row| Ok((read_ticker(action, &row.ticker)?, row.bar_start)))
-        .collect()
+    let mut open = Vec::new();
+    for (from, to) in stretches(from, to) {
+        let rows = sqlx::query!(
+            r#"
+            select distinct ticker, bar_start
+            from prediction
+            where bar_start >= $2
+                and bar_start < $3
+                and late is not true
+                and not exists (
+                    select from outcome
+                    where outcome.ticker = prediction.ticker
+                        and outcome.bar_start = prediction.bar_start
+                        -- So that no others are looked through.
+                        and outcome.bar_start >= $2
+                        and outcome.bar_start < $3
+                        and outcome.label_settings = $1
+                )
+            "#,
+            label_settings,
+            from,
+            to,
+        )
+        .fetch_all(pool)
+        .answered()
+        .await
+        .map_err(failed(action))?;
+        for row in rows {
+            open.push((read_ticker(action, &row.ticker)?, row.bar_start));
+        }
+    }
+    open.sort();
+    Ok(open)
 }
 
 /// Stores outcomes under these settings of the barriers, and returns how many are new, of which listeners of
@@ -234,7 +277,7 @@ pub async fn resolved_predictions(
 /// # Errors
 /// When the database is lost.
 pub async fn resolved_signals(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     models: Option<[&ModelId; 2]>,
     label_settings: &str,
     from: DateTime<Utc>,
@@ -245,48 +288,50 @@ pub async fn resolved_signals(
         Some(models) => models.map(|model| Some(model.as_str())),
         None => [None; 2],
     };
-    let rows = sqlx::query!(
-        r#"
-        select ticker, bar_start, action, label, gross_return, first_touch
-        from recommendation
-        join outcome using (ticker, bar_start)
-        where bar_start >= $2
-            and bar_start < $3
-            and action <> 'hold'
-            and label_settings = $1
-            and as_of < first_touch + interval '1 minute'
-            and late is not true
-            and ($4::text is null or (lstm_model_id = $4 and transformer_model_id = $5 and decision is not null))
-        order by bar_start, ticker
-        "#,
-        label_settings,
-        from,
-        to,
-        lstm,
-        transformer,
-    )
-    .fetch_all(executor)
-    .answered()
-    .await
-    .map_err(failed(action))?;
-    rows.into_iter()
-        .filter_map(|row| {
-            let check = || -> Result<_, StorageError> {
-                let Some(direction) = read_action(action, &row.action)?.direction() else {
-                    return Ok(None);
-                };
-                Ok(Some(ResolvedSignal {
-                    ticker: read_ticker(action, &row.ticker)?,
-                    bar_start: row.bar_start,
-                    direction,
-                    label: read_class(action, &row.label)?,
-                    gross_return: row.gross_return,
-                    first_touch: row.first_touch,
-                }))
+    let mut signals = Vec::new();
+    for (from, to) in stretches(from, to) {
+        let rows = sqlx::query!(
+            r#"
+            select ticker, bar_start, action, label, gross_return, first_touch
+            from recommendation
+            join outcome using (ticker, bar_start)
+            where recommendation.bar_start >= $2
+                and recommendation.bar_start < $3
+                -- So that no others are looked through.
+                and outcome.bar_start >= $2
+                and outcome.bar_start < $3
+                and action <> 'hold'
+                and label_settings = $1
+                and as_of < first_touch + interval '1 minute'
+                and late is not true
+                and ($4::text is null or (lstm_model_id = $4 and transformer_model_id = $5 and decision is not null))
+            order by bar_start, ticker
+            "#,
+            label_settings,
+            from,
+            to,
+            lstm,
+            transformer,
+        )
+        .fetch_all(pool)
+        .answered()
+        .await
+        .map_err(failed(action))?;
+        for row in rows {
+            let Some(direction) = read_action(action, &row.action)?.direction() else {
+                continue;
             };
-            check().transpose()
-        })
-        .collect()
+            signals.push(ResolvedSignal {
+                ticker: read_ticker(action, &row.ticker)?,
+                bar_start: row.bar_start,
+                direction,
+                label: read_class(action, &row.label)?,
+                gross_return: row.gross_return,
+                first_touch: row.first_touch,
+            });
+        }
+    }
+    Ok(signals)
 }
 
 /// What each model's predictions from bars with `from <= bar_start < to` (UTC) came to, by kind and model. Counts what
@@ -295,112 +340,146 @@ pub async fn resolved_signals(
 /// # Errors
 /// When the database is lost.
 pub async fn track_record(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     label_settings: &str,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<ModelRecord>, StorageError> {
     let action = "read the track record";
-    let rows = sqlx::query!(
-        r#"
-        with resolved as (
-            select
-                model_id,
-                kind,
-                down::float8 as down,
-                neutral::float8 as neutral,
-                up::float8 as up,
-                -- Of equally probable classes the first.
-                case when down >= neutral and down >= up then 'down' when neutral >= up then 'neutral' else 'up' end
-                    as said,
-                greatest(down, neutral, up)::float8 as confidence,
-                case label when 'down' then down when 'neutral' then neutral else up end::float8 as given,
-                label,
-                gross_return
-            from prediction
-            join outcome using (ticker, bar_start)
-            where bar_start >= $2
-                and bar_start < $3
-                and label_settings = $1
-                and as_of < first_touch + interval '1 minute'
-                and late is not true
-        ),
-        scored as (
-            select
-                *,
-                case said when 'up' then gross_return when 'down' then -gross_return end as call_return
-            from resolved
-        )
-        select
-            model_id as "model_id!",
-            kind as "kind!",
-            least(floor(confidence * 10), 9)::integer as "tenth!",
-            count(*) as "predictions!",
-            count(*) filter (where said = label) as "hits!",
-            sum(confidence) as "confidence_sum!",
-            -- A class that was ruled out and came about would make the sum infinite.
-            sum(-ln(greatest(given, 1e-15))) as "surprise_sum!",
-            sum(down * down + neutral * neutral + up * up - 2 * given + 1) as "brier_sum!",
-            count(call_return) as "calls!",
-            count(*) filter (where call_return < 0) as "losing_calls!",
-            coalesce(sum(call_return), 0) as "call_return_sum!"
-        from scored
-        group by 1, 2, 3
-        order by 2, 1, 3
-        "#,
-        label_settings,
-        from,
-        to,
-    )
-    .fetch_all(executor)
-    .answered()
-    .await
-    .map_err(failed(action))?;
     let count = |value: i64| u64::try_from(value).map_err(corrupt(action, value));
-    let mut records: Vec<ModelRecord> = Vec::new();
-    for row in rows {
-        let bin = RecordBin {
-            tenth: u8::try_from(row.tenth).map_err(corrupt(action, row.tenth))?,
-            predictions: count(row.predictions)?,
-            hits: count(row.hits)?,
-            confidence_sum: row.confidence_sum,
-            surprise_sum: row.surprise_sum,
-            brier_sum: row.brier_sum,
-            calls: count(row.calls)?,
-            losing_calls: count(row.losing_calls)?,
-            call_return_sum: row.call_return_sum,
-        };
-        match records.last_mut() {
-            Some(record) if record.model_id.as_str() == row.model_id => record.bins.push(bin),
-            _ => records.push(ModelRecord {
-                model_id: ModelId::parse(&row.model_id).map_err(corrupt(action, &row.model_id))?,
-                kind: row.kind.parse().map_err(corrupt(action, &row.kind))?,
-                bins: vec![bin],
-            }),
+    let mut records: BTreeMap<(String, String), BTreeMap<u8, RecordBin>> = BTreeMap::new();
+    for (from, to) in stretches(from, to) {
+        let rows = sqlx::query!(
+            r#"
+            with resolved as (
+                select
+                    model_id,
+                    kind,
+                    down::float8 as down,
+                    neutral::float8 as neutral,
+                    up::float8 as up,
+                    -- Of equally probable classes the first.
+                    case when down >= neutral and down >= up then 'down' when neutral >= up then 'neutral' else 'up' end
+                        as said,
+                    greatest(down, neutral, up)::float8 as confidence,
+                    case label when 'down' then down when 'neutral' then neutral else up end::float8 as given,
+                    label,
+                    gross_return
+                from prediction
+                join outcome using (ticker, bar_start)
+                where prediction.bar_start >= $2
+                    and prediction.bar_start < $3
+                    -- So that no others are looked through.
+                    and outcome.bar_start >= $2
+                    and outcome.bar_start < $3
+                    and label_settings = $1
+                    and as_of < first_touch + interval '1 minute'
+                    and late is not true
+            ),
+            scored as (
+                select
+                    *,
+                    case said when 'up' then gross_return when 'down' then -gross_return end as call_return
+                from resolved
+            )
+            select
+                model_id as "model_id!",
+                kind as "kind!",
+                least(floor(confidence * 10), 9)::integer as "tenth!",
+                count(*) as "predictions!",
+                count(*) filter (where said = label) as "hits!",
+                sum(confidence) as "confidence_sum!",
+                -- A class that was ruled out and came about would make the sum infinite.
+                sum(-ln(greatest(given, 1e-15))) as "surprise_sum!",
+                sum(down * down + neutral * neutral + up * up - 2 * given + 1) as "brier_sum!",
+                count(call_return) as "calls!",
+                count(*) filter (where call_return < 0) as "losing_calls!",
+                coalesce(sum(call_return), 0) as "call_return_sum!"
+            from scored
+            group by 1, 2, 3
+            "#,
+            label_settings,
+            from,
+            to,
+        )
+        .fetch_all(pool)
+        .answered()
+        .await
+        .map_err(failed(action))?;
+        for row in rows {
+            let bin = RecordBin {
+                tenth: u8::try_from(row.tenth).map_err(corrupt(action, row.tenth))?,
+                predictions: count(row.predictions)?,
+                hits: count(row.hits)?,
+                confidence_sum: row.confidence_sum,
+                surprise_sum: row.surprise_sum,
+                brier_sum: row.brier_sum,
+                calls: count(row.calls)?,
+                losing_calls: count(row.losing_calls)?,
+                call_return_sum: row.call_return_sum,
+            };
+            records
+                .entry((row.kind, row.model_id))
+                .or_default()
+                .entry(bin.tenth)
+                .and_modify(|sum| sum.add(&bin))
+                .or_insert(bin);
         }
     }
-    Ok(records)
+    records
+        .into_iter()
+        .map(|((kind, model_id), bins)| {
+            Ok(ModelRecord {
+                model_id: ModelId::parse(&model_id).map_err(corrupt(action, &model_id))?,
+                kind: kind.parse().map_err(corrupt(action, &kind))?,
+                bins: bins.into_values().collect(),
+            })
+        })
+        .collect()
 }
 
 /// The models that stored predictions name: their artifacts must be kept, so that what was said can be explained.
 ///
 /// # Errors
 /// When the database is lost.
-pub async fn models_of_predictions(
-    executor: impl PgExecutor<'_>,
-) -> Result<Vec<ModelId>, StorageError> {
+pub async fn models_of_predictions(pool: &PgPool) -> Result<Vec<ModelId>, StorageError> {
     let action = "read which models made predictions";
-    let names = sqlx::query_scalar!(
-        r#"
-        select distinct model_id as "model_id!"
-        from prediction
-        order by 1
-        "#,
-    )
-    .fetch_all(executor)
-    .answered()
-    .await
-    .map_err(failed(action))?;
+    let mut names = BTreeSet::new();
+    let mut from: Option<DateTime<Utc>> = None;
+    // From one stretch with predictions to the next.
+    loop {
+        let first = sqlx::query_scalar!(
+            r#"
+            select min(bar_start) as "first?"
+            from prediction
+            where bar_start >= coalesce($1, '-infinity'::timestamptz)
+            "#,
+            from,
+        )
+        .fetch_one(pool)
+        .answered()
+        .await
+        .map_err(failed(action))?;
+        let Some(start) = first else {
+            break;
+        };
+        let end = start + STRETCH;
+        let found = sqlx::query_scalar!(
+            r#"
+            select distinct model_id as "model_id!"
+            from prediction
+            where bar_start >= $1 and bar_start < $2
+            "#,
+            start,
+            end,
+        )
+        .fetch_all(pool)
+        .answered()
+        .await
+        .map_err(failed(action))?;
+        names.extend(found);
+        from = Some(end);
+    }
     names
         .into_iter()
         .map(|name| ModelId::parse(&name).map_err(corrupt(action, name)))

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     StorageError,
-    error::{failed, is_lost_connection, silent},
+    error::{Answered as _, failed, is_lost_connection, silent},
     timescale,
 };
 
@@ -30,6 +30,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a statement may run before the server breaks it off. What takes longer lifts it, see [`lift_timeouts`].
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// The same for rewriting and dropping large parts of a table, see [`lift_timeouts`].
+pub(crate) const LONG_STATEMENT_TIMEOUT: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// What the server does for each session, so that a client that is gone without a word, its machine or the network between
 /// lost, holds neither locks nor its place for long. Whoever comes after it works again within a minute.
 const SESSION_TIMEOUTS: [(&str, &str); 7] = [
@@ -45,7 +48,7 @@ const SESSION_TIMEOUTS: [(&str, &str); 7] = [
     ("statement_timeout", "25s"),
 ];
 
-/// For work that takes as long as it takes.
+/// For migrations, which take as long as they take.
 const NO_TIMEOUTS: [(&str, &str); 2] = [("statement_timeout", "0"), ("lock_timeout", "0")];
 
 /// How to reach the database.
@@ -252,6 +255,12 @@ pub async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
     let mut connection = PgConnection::connect_with(&options)
         .await
         .map_err(error())?;
+    if rewrites_bars(&mut connection).await.map_err(error())? {
+        tracing::warn!(
+            "the bars of an earlier version are rewritten, compressed ones as well: that takes minutes and much room on \
+             the database's disk, see \"Before an update\" in crates/storage/README.md"
+        );
+    }
     MIGRATOR
         .run(&mut connection)
         .await
@@ -260,9 +269,27 @@ pub async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
     connection.close().await.map_err(error())
 }
 
-/// Lets a transaction work for as long as it takes: for rewriting and dropping large parts of a table.
+/// Whether migration 0011 is still to come, and there are bars for it to rewrite.
+async fn rewrites_bars(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // Nothing of ours need exist yet.
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from pg_attribute
+            where attrelid = to_regclass('price_data') and attname = 'volume' and atttypid = 'bigint'::regtype
+        ) as "rewrites!"
+        "#,
+    )
+    .fetch_one(connection)
+    .answered()
+    .await
+}
+
+/// Lets the statements of a transaction take hours: for rewriting and dropping large parts of a table. Who waits for them
+/// does so with [`crate::error::LONG_ANSWER_TIMEOUT`].
 pub(crate) async fn lift_timeouts(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for (name, value) in NO_TIMEOUTS {
+    let long = LONG_STATEMENT_TIMEOUT.as_millis().to_string();
+    for (name, value) in [("statement_timeout", long.as_str()), ("lock_timeout", "0")] {
         sqlx::query("select set_config($1, $2, true)")
             .bind(name)
             .bind(value)

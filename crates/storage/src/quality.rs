@@ -1,12 +1,15 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::Ticker;
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     StorageError,
     bars::{read_ticker, texts},
     error::{Answered as _, corrupt, failed},
 };
+
+/// A statement sums up no more than this, 50 stocks over two months, unless it is that of one ticker: seconds at most.
+const MOST_TICKER_DAYS: i64 = 3_000;
 
 /// What was traded of a ticker in one session, as far as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,52 +75,54 @@ pub struct SoundCheck {
 /// # Errors
 /// When the database is lost.
 pub async fn session_volumes(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     tickers: &[Ticker],
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<SessionVolume>, StorageError> {
     let action = "sum the volumes of sessions";
-    let rows = sqlx::query!(
-        r#"
-        select
-            ticker as "ticker!",
-            session as "session!",
-            count(*) as "bars!",
-            count(*) filter (where volume = 0) as "zero_volume_bars!",
-            sum(volume) as "volume!",
-            (array_agg(close order by bar_start desc))[1] as "close!",
-            case
-                when bool_and(previous is not null) then max(greatest(high / previous - 1, 1 - low / previous))
-            end as largest_step
-        from (
+    let days = (to - from).num_days().max(1);
+    let at_once = usize::try_from(MOST_TICKER_DAYS / days).map_or(1, |tickers| tickers.max(1));
+    let mut volumes = Vec::new();
+    for tickers in tickers.chunks(at_once) {
+        let rows = sqlx::query!(
+            r#"
             select
-                ticker,
-                bar_start,
-                (bar_start at time zone 'America/New_York')::date as session,
-                high,
-                low,
-                close,
-                volume,
-                lag(close) over (partition by ticker order by bar_start) as previous
-            from price_adjusted
-            where ticker = any($1) and bar_start >= $2 and bar_start < $3
-        ) as bar
-        group by ticker, session
-        order by ticker, session
-        "#,
-        &texts(tickers),
-        from,
-        to,
-    )
-    .fetch_all(executor)
-    .answered()
-    .await
-    .map_err(failed(action))?;
-    rows.into_iter()
-        .map(|row| {
+                ticker as "ticker!",
+                session as "session!",
+                count(*) as "bars!",
+                count(*) filter (where volume = 0) as "zero_volume_bars!",
+                sum(volume) as "volume!",
+                (array_agg(close order by bar_start desc))[1] as "close!",
+                case
+                    when bool_and(previous is not null) then max(greatest(high / previous - 1, 1 - low / previous))
+                end as largest_step
+            from (
+                select
+                    ticker,
+                    bar_start,
+                    (bar_start at time zone 'America/New_York')::date as session,
+                    high,
+                    low,
+                    close,
+                    volume,
+                    lag(close) over (partition by ticker order by bar_start) as previous
+                from price_adjusted
+                where ticker = any($1) and bar_start >= $2 and bar_start < $3
+            ) as bar
+            group by ticker, session
+            "#,
+            &texts(tickers),
+            from,
+            to,
+        )
+        .fetch_all(pool)
+        .answered()
+        .await
+        .map_err(failed(action))?;
+        for row in rows {
             let count = |value: i64| u32::try_from(value).map_err(corrupt(action, value));
-            Ok(SessionVolume {
+            volumes.push(SessionVolume {
                 ticker: read_ticker(action, &row.ticker)?,
                 session: row.session,
                 bars: count(row.bars)?,
@@ -125,9 +130,11 @@ pub async fn session_volumes(
                 volume: row.volume,
                 close: row.close,
                 largest_step: row.largest_step,
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    volumes.sort_by(|one, other| (&one.ticker, one.session).cmp(&(&other.ticker, other.session)));
+    Ok(volumes)
 }
 
 /// Writes findings down, and returns how many are new. One that is known takes the figures and words given, and keeps

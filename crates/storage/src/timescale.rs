@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use chrono::{DateTime, Days, Utc};
 use domain::{InvalidSettings, SettingsCheck, SettingsSection};
 use serde::Deserialize;
@@ -5,7 +7,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     StorageError,
-    error::{Answered as _, failed},
+    error::{Answered as _, LONG_ANSWER_TIMEOUT, failed},
     pool::lift_timeouts,
 };
 
@@ -68,6 +70,7 @@ pub async fn timescale_state(pool: &PgPool) -> Result<TimescaleState, StorageErr
 pub(crate) async fn set_up(executor: impl PgExecutor<'_>) -> Result<(), StorageError> {
     sqlx::raw_sql(SET_UP)
         .execute(executor)
+        .answered_within(LONG_ANSWER_TIMEOUT)
         .await
         .map_err(failed("set up TimescaleDB"))?;
     Ok(())
@@ -82,14 +85,22 @@ pub(crate) async fn set_up(executor: impl PgExecutor<'_>) -> Result<(), StorageE
 /// When the database is lost or its disk full.
 pub async fn convert_to_hypertables(pool: &PgPool) -> Result<(), StorageError> {
     let error = || failed("convert to hypertables");
-    let mut transaction = pool.begin().await.map_err(error())?;
-    lift_timeouts(&mut transaction).await.map_err(error())?;
+    let mut transaction = pool.begin().answered().await.map_err(error())?;
+    lift_timeouts(&mut transaction)
+        .answered()
+        .await
+        .map_err(error())?;
     sqlx::query!("select set_config('tandem.rewrite_any_table', 'on', true)")
         .fetch_one(&mut *transaction)
+        .answered()
         .await
         .map_err(error())?;
     set_up(&mut *transaction).await?;
-    transaction.commit().await.map_err(error())
+    transaction
+        .commit()
+        .answered_within(LONG_ANSWER_TIMEOUT)
+        .await
+        .map_err(error())
 }
 
 /// How long data is kept. Nothing set, as by default, means for good.
@@ -147,14 +158,56 @@ pub async fn apply_retention(
         else {
             continue;
         };
-        let error = || failed("drop what is too old");
-        let mut transaction = pool.begin().await.map_err(error())?;
-        lift_timeouts(&mut transaction).await.map_err(error())?;
-        sqlx::query!("select drop_bars_before($1, $2)", table, before)
-            .fetch_one(&mut *transaction)
+        drop_before(pool, table, before, LONG_ANSWER_TIMEOUT)
             .await
-            .map_err(error())?;
-        transaction.commit().await.map_err(error())?;
+            .map_err(failed("drop what is too old"))?;
     }
     Ok(())
+}
+
+/// Drops what a table holds from before a moment. A server that then says nothing for as long as `limit` is given up.
+async fn drop_before(
+    pool: &PgPool,
+    table: &str,
+    before: DateTime<Utc>,
+    limit: Duration,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().answered().await?;
+    lift_timeouts(&mut transaction).answered().await?;
+    sqlx::query!("select drop_bars_before($1, $2)", table, before)
+        .fetch_one(&mut *transaction)
+        .answered_within(limit)
+        .await?;
+    transaction.commit().answered_within(limit).await
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions as _;
+    use test_support::HushingProxy;
+
+    use super::*;
+    use crate::{DatabaseSettings, connect, error::is_lost_connection};
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn a_server_that_falls_silent_while_it_drops_is_given_up(pool: PgPool) {
+        let url = pool.connect_options().to_url_lossy().to_string();
+        let proxy = HushingProxy::start(&url).await.unwrap();
+        let settings = DatabaseSettings::new(proxy.through(&url).into());
+        let through = connect(&settings).await.unwrap();
+        proxy.hush_at("drop_bars_before");
+        let before = DateTime::UNIX_EPOCH;
+        let error = drop_before(&through, "prediction", before, Duration::from_secs(1))
+            .await
+            .unwrap_err();
+        assert!(is_lost_connection(&error), "{error:?}");
+        // The server's own limit comes first.
+        let mut transaction = pool.begin().await.unwrap();
+        lift_timeouts(&mut transaction).await.unwrap();
+        let limit: String = sqlx::query_scalar("show statement_timeout")
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+        assert_eq!(limit, "6h");
+    }
 }

@@ -86,6 +86,8 @@ impl Conductor {
         let Some(run) = self.begin(&lock, wishes).await? else {
             return Ok(Ending::Done);
         };
+        // Before, the run may have been killed just short of this.
+        self.carry_out_requests(run.run_id).await?;
         let mut states: BTreeMap<Step, PipelineState> = Step::ALL
             .into_iter()
             .map(|step| {
@@ -125,7 +127,7 @@ impl Conductor {
                 return Ok(Ending::Unfinished);
             };
             states.insert(step, state);
-            if step == Step::Validate && state == PipelineState::Success {
+            if step == Step::Validate {
                 self.carry_out_requests(run.run_id).await?;
             }
         }
@@ -421,12 +423,22 @@ impl Conductor {
         Ok(tickers)
     }
 
-    /// Notes that the trainings that the drift monitor had asked for are carried out.
+    /// Notes that the trainings that the drift monitor had asked for are carried out, if the run has trained and what it
+    /// trained is validated.
     async fn carry_out_requests(&self, run_id: i64) -> anyhow::Result<()> {
-        let trained = self.read(run_id).await?;
-        let Some(until) = trained
-            .step(Step::Train.name())
-            .and_then(|step| step.started_at)
+        let run = self.read(run_id).await?;
+        let succeeded = |step: Step| {
+            run.step(step.name())
+                .filter(|row| row.state == PipelineState::Success)
+        };
+        let (Some(train), Some(validate)) = (succeeded(Step::Train), succeeded(Step::Validate))
+        else {
+            return Ok(());
+        };
+        // A person may train once more after the validation.
+        let Some(until) = train
+            .started_at
+            .filter(|_| train.ended_at <= validate.started_at)
         else {
             return Ok(());
         };
@@ -541,18 +553,22 @@ impl Conductor {
     }
 }
 
-/// The steps of an earlier run that are to be done anew.
-fn asked_anew(run: &PipelineRun, wishes: Wishes) -> Vec<&str> {
-    match wishes.only {
-        Some(only) => vec![only.name()],
-        None if wishes.retry => run
-            .steps
-            .iter()
-            .filter(|step| step.state == PipelineState::Failed)
-            .map(|step| step.step.as_str())
-            .collect(),
-        None => Vec::new(),
+/// The steps of an earlier run that are to be done anew: with one that failed those that need it, which a person may have
+/// had done without it.
+fn asked_anew(run: &PipelineRun, wishes: Wishes) -> Vec<&'static str> {
+    if let Some(only) = wishes.only {
+        return vec![only.name()];
     }
+    let mut anew: Vec<Step> = Vec::new();
+    for step in Step::ALL.into_iter().filter(|_| wishes.retry) {
+        let row = run.step(step.name());
+        if row.is_some_and(|row| row.state == PipelineState::Failed)
+            || step.needs().iter().any(|need| anew.contains(need))
+        {
+            anew.push(step);
+        }
+    }
+    anew.into_iter().map(Step::name).collect()
 }
 
 /// How the stocks fared in a step that works on them one by one.

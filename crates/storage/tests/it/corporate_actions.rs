@@ -156,6 +156,40 @@ async fn what_turns_out_to_be_a_spin_off_does_not_adjust_twice(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_a_person_took_back_stays_so_when_its_kind_changes(pool: PgPool) {
+    upsert_bars(
+        &pool,
+        &[bar("2020-08-28T19:59:00Z", 500.0, "2020-08-28T20:00:00Z")],
+    )
+    .await
+    .unwrap();
+    let as_split = action("AAPL", SPLIT, ShareChange::Split { ratio: 1.25 });
+    let as_spin_off = action("AAPL", SPLIT, ShareChange::SpinOff { ratio: 1.25 });
+    let apple = ticker("AAPL");
+    store(&pool, std::slice::from_ref(&as_split), FETCHED).await;
+    remove_corporate_action(&pool, &apple, as_split.ex_date, ActionKind::Split)
+        .await
+        .unwrap();
+    // There and back again; a dividend of the same day is another matter.
+    for told in [&as_spin_off, &as_split] {
+        store(&pool, &[told.clone(), dividend(SPLIT, 0.2)], FETCHED).await;
+        let stored = corporate_actions(&pool, &apple).await.unwrap();
+        let mut removed: Vec<_> = stored
+            .iter()
+            .map(|row| (ActionKind::of(row.action.change), row.removed_at.is_some()))
+            .collect();
+        removed.sort();
+        let kind = ActionKind::of(told.change);
+        assert_eq!(removed, [(kind, true), (ActionKind::Dividend, false)]);
+        assert_eq!(closes(&pool).await, [500.0], "as a {kind}");
+    }
+    restore_corporate_action(&pool, &apple, as_split.ex_date, ActionKind::Split)
+        .await
+        .unwrap();
+    assert_eq!(closes(&pool).await, [400.0]);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn bars_fetched_before_and_after_a_split_are_both_right(pool: PgPool) {
     upsert_bars(
         &pool,

@@ -7,7 +7,7 @@ use storage::{
     resolved_signals, store_analyses, store_outcomes, track_record, unresolved_predictions,
 };
 
-use crate::{ticker, time};
+use crate::{refuse_long_reads, ticker, time};
 
 const SETTINGS: &str = "barriers-1";
 
@@ -209,6 +209,72 @@ async fn the_track_record_counts_what_was_said_in_time(pool: PgPool) {
     let models = models_of_predictions(&pool).await.unwrap();
     let names: Vec<&str> = models.iter().map(ModelId::as_str).collect();
     assert_eq!(names, ["lstm-1", "t-1"]);
+}
+
+/// What was said of AAPL is said of MSFT 400 days later, by another Transformer, and comes to the same.
+const LATER: [&str; 3] = [
+    "insert into prediction (ticker, bar_start, model_id, kind, down, neutral, up, as_of) \
+     select 'MSFT', bar_start + interval '9600 hours', replace(model_id, 't-1', 't-2'), kind, down, neutral, up, \
+     as_of + interval '9600 hours' from prediction",
+    "insert into recommendation \
+     (ticker, bar_start, lstm_model_id, transformer_model_id, action, reason, abstained, as_of) \
+     select 'MSFT', bar_start + interval '9600 hours', lstm_model_id, 't-2', action, reason, abstained, \
+     as_of + interval '9600 hours' from recommendation",
+    "insert into outcome (ticker, bar_start, label_settings, label, gross_return, first_touch, resolved_at) \
+     select 'MSFT', bar_start + interval '9600 hours', label_settings, label, gross_return, \
+     first_touch + interval '9600 hours', resolved_at + interval '9600 hours' from outcome",
+];
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn years_of_many_stocks_are_read_in_parts(pool: PgPool) {
+    let first = time("2018-03-26T14:00:00Z");
+    let second = first + TimeDelta::minutes(1);
+    for start in [first, second] {
+        say(&pool, start, [0.125, 0.25, 0.625], Action::Buy, 0).await;
+    }
+    let told = outcome(first, Class::Up, 0.002);
+    store_outcomes(&pool, &[told], SETTINGS, time("2018-03-26T15:00:00Z"))
+        .await
+        .unwrap();
+    for statement in LATER {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    for table in ["prediction", "recommendation"] {
+        refuse_long_reads(&pool, table).await;
+    }
+    let years = TimeDelta::days(400);
+    let (from, to) = (first - years, first + years + years);
+
+    let models = models_of_predictions(&pool).await.unwrap();
+    let names: Vec<&str> = models.iter().map(ModelId::as_str).collect();
+    assert_eq!(names, ["lstm-1", "t-1", "t-2"]);
+
+    let records = track_record(&pool, SETTINGS, from, to).await.unwrap();
+    let counted: Vec<_> = records
+        .iter()
+        .map(|record| (record.model_id.as_str(), record.bins[0].predictions))
+        .collect();
+    assert_eq!(counted, [("lstm-1", 2), ("t-1", 1), ("t-2", 1)]);
+    let [bin] = records[0].bins.as_slice() else {
+        panic!("{:?}", records[0].bins)
+    };
+    assert_eq!((bin.hits, bin.calls, bin.losing_calls), (2, 2, 0));
+    assert!((bin.call_return_sum - 0.004).abs() < 1e-12);
+    assert!((bin.confidence_sum - 1.25).abs() < 1e-12);
+    assert!((bin.surprise_sum + 2.0 * 0.625_f64.ln()).abs() < 1e-12);
+    assert!((bin.brier_sum - 2.0 * 0.21875).abs() < 1e-12);
+
+    let signals = resolved_signals(&pool, None, SETTINGS, from, to)
+        .await
+        .unwrap();
+    let starts: Vec<_> = signals.iter().map(|signal| signal.bar_start).collect();
+    assert_eq!(starts, [first, first + years]);
+    assert_eq!(
+        unresolved_predictions(&pool, SETTINGS, from, to)
+            .await
+            .unwrap(),
+        [(ticker("AAPL"), second), (ticker("MSFT"), second + years)]
+    );
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

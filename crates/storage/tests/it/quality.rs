@@ -5,7 +5,7 @@ use storage::{
     store_findings, upsert_bars, withdraw_findings,
 };
 
-use crate::{date, minutes, ticker, time, vendor_bar};
+use crate::{date, minutes, refuse_long_reads, ticker, time, vendor_bar};
 
 fn gap(symbol: &str, start: &str, end: &str, detected_at: &str) -> Gap {
     Gap::found(
@@ -168,6 +168,33 @@ async fn sessions_are_counted_by_new_york_days_in_shares_of_today(pool: PgPool) 
             count("AAPL", "2018-03-23", 390, 0, 156_000.0, 122.25, None),
             count("AAPL", "2018-03-26", 10, 0, 1_000.0, 109.0, Some(step)),
             count("MSFT", "2018-03-26", 4, 1, 300.0, 9.0, None),
+        ]
+    );
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn years_of_many_stocks_are_summed_up_in_parts(pool: PgPool) {
+    let mut bars = minutes("MSFT", "2018-03-26T13:30:00Z", 2);
+    bars.extend(minutes("AAPL", "2019-03-26T13:30:00Z", 3));
+    upsert_bars(&pool, &bars).await.unwrap();
+    refuse_long_reads(&pool, "price_adjusted").await;
+    let volumes = session_volumes(
+        &pool,
+        &[ticker("MSFT"), ticker("AAPL")],
+        time("2018-01-01T00:00:00Z"),
+        time("2028-01-01T00:00:00Z"),
+    )
+    .await
+    .unwrap();
+    let counted: Vec<_> = volumes
+        .into_iter()
+        .map(|volume| (volume.ticker, volume.session, volume.bars))
+        .collect();
+    assert_eq!(
+        counted,
+        [
+            (ticker("AAPL"), date("2019-03-26"), 3),
+            (ticker("MSFT"), date("2018-03-26"), 2),
         ]
     );
 }

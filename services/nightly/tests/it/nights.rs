@@ -176,36 +176,66 @@ async fn a_stock_that_fails_stops_no_other(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_training_that_the_drift_monitor_asked_for_is_carried_out_once(pool: PgPool) {
     let world = World::new(pool.clone());
-    world.program("trainer", "echo \"$*\" >> $SCRATCH/trainings");
     assert_eq!(world.run(&["--requested"]).await, 0);
     assert!(storage::recent_runs(&pool, 1).await.unwrap().is_empty());
 
-    let at = "2018-03-29T18:30:00Z".parse().unwrap();
-    let (kind, champion) = (ModelKind::Lstm, ModelId::parse("lstm-1").unwrap());
-    let episode = storage::begin_drift_episode(&pool, kind, &champion, at)
-        .await
-        .unwrap();
-    let action = EpisodeAction::RetrainingRequested;
-    assert!(
-        storage::claim_episode_action(&pool, episode.unwrap(), action, at)
-            .await
-            .unwrap()
-    );
-    let retrained = async || {
-        let episode = storage::newest_drift_episode(&pool, kind).await.unwrap();
-        episode.unwrap().retrained_at.is_some()
-    };
-    // Without a validation it is not carried out.
-    world.program("validator", "exit 1");
+    request_training(&pool).await;
+    // Without a training it is not carried out, though a person may have the validation done,
+    world.program("trainer", "exit 1");
     assert_eq!(world.run(&["--requested", "--quick"]).await, 1);
-    assert!(!retrained().await);
+    assert_eq!(world.run(&["--step", "validate"]).await, 0);
+    assert!(!is_retrained(&pool).await);
+    // nor without a validation of what is trained.
+    world.program("trainer", "echo \"$*\" >> $SCRATCH/trainings");
+    world.program("validator", "exit 1");
+    assert_eq!(world.run(&["--requested", "--retry", "--quick"]).await, 1);
+    assert!(!is_retrained(&pool).await);
     world.program("validator", "exit 0");
     assert_eq!(world.run(&["--requested", "--retry", "--quick"]).await, 0);
-    assert!(retrained().await);
+    assert!(is_retrained(&pool).await);
     let trained = ["--until 2018-03-22T20:00:00Z --quick"];
     assert_eq!(world.lines("trainings"), trained);
     assert_eq!(world.run(&["--requested", "--again"]).await, 0);
     assert_eq!(world.lines("trainings"), trained, "once");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn killed_before_it_notes_a_training_it_does_so_when_it_is_resumed(pool: PgPool) {
+    let world = World::new(pool.clone());
+    world.program("trainer", "echo \"$*\" >> $SCRATCH/trainings");
+    assert_eq!(world.run(&[]).await, 0);
+    // As the run is when its program dies between the validation and the note.
+    request_training(&pool).await;
+    for statement in [
+        "update pipeline_run set state = 'RUNNING', ended_at = null",
+        "update pipeline_step set state = 'PENDING' where step in ('mlflow', 'cleanup', 'report')",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    assert_eq!(world.run(&["--requested"]).await, 0);
+    assert_eq!(world.newest().await.state, Success);
+    assert_eq!(world.lines("trainings").len(), 1);
+    assert!(is_retrained(&pool).await);
+}
+
+/// Asks for a training as the drift monitor does, at the last session that the clock of these tests has seen.
+async fn request_training(pool: &PgPool) {
+    let at = "2018-03-29T18:30:00Z".parse().unwrap();
+    let champion = ModelId::parse("lstm-1").unwrap();
+    let episode = storage::begin_drift_episode(pool, ModelKind::Lstm, &champion, at)
+        .await
+        .unwrap();
+    let action = EpisodeAction::RetrainingRequested;
+    assert!(
+        storage::claim_episode_action(pool, episode.unwrap(), action, at)
+            .await
+            .unwrap()
+    );
+}
+
+async fn is_retrained(pool: &PgPool) -> bool {
+    let episode = storage::newest_drift_episode(pool, ModelKind::Lstm).await;
+    episode.unwrap().unwrap().retrained_at.is_some()
 }
 
 /// A trainer that says which process it is and then stays until a file appears.
