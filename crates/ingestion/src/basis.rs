@@ -2,7 +2,7 @@
 //! things: a vendor restates its history early, late, not at all or twice. The level on both sides of an action's open
 //! decides, and where a bar is stored already, that bar. Pure functions of bars and actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Bar, CorporateAction, Price, ShareChange};
@@ -23,10 +23,7 @@ const SMALLEST_MEASURABLE: f64 = 0.002;
 /// How far from what is expected counts as what is expected, as a part of the change's logarithm.
 const TOLERANCE: f64 = 0.25;
 
-/// Vendors restate their history on the ex-date itself: never longer before its open than this, midnight in New York.
-const RESTATED_BEFORE_OPEN: TimeDelta = TimeDelta::minutes(9 * 60 + 30);
-
-/// A level that is older than this says nothing about today's.
+/// Levels further apart than this say nothing about each other.
 const LEVEL_AGE: TimeDelta = TimeDelta::days(7);
 
 /// What was done to the shares at one moment, all splits and spin-offs of that moment together.
@@ -48,6 +45,18 @@ impl Change {
     /// Whether levels show it.
     pub(crate) fn is_visible(&self) -> bool {
         self.log().abs() >= SMALLEST_VISIBLE
+    }
+
+    /// Whether what was fetched at a moment is as it was traded before the change. Vendors restate their history in the
+    /// night before the ex-date, some in the evening: never before the last session on the old basis has closed.
+    fn is_surely_after(&self, fetched_at: DateTime<Utc>) -> bool {
+        let last = calendar::nyse().last_closed(self.at);
+        last.is_some_and(|session| fetched_at < session.close)
+    }
+
+    /// Whether levels at a moment say something about those at its open.
+    fn is_near(&self, time: DateTime<Utc>) -> bool {
+        (time - self.at).abs() <= LEVEL_AGE
     }
 }
 
@@ -71,6 +80,20 @@ pub(crate) fn changes_of<'a>(
         .collect()
 }
 
+/// What prices are divided by and share counts multiplied by from one moment to a later one.
+pub(crate) fn factors_between(
+    changes: &[Change],
+    carried: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> (f64, f64) {
+    changes
+        .iter()
+        .filter(|change| carried < change.at && change.at <= to)
+        .fold((1.0, 1.0), |(price, shares), change| {
+            (price * change.price, shares * change.shares)
+        })
+}
+
 /// A bar that carries the changes up to a moment, as it is at a later one.
 pub(crate) fn brought_to(
     bar: &Bar,
@@ -78,13 +101,7 @@ pub(crate) fn brought_to(
     to: DateTime<Utc>,
     changes: &[Change],
 ) -> Bar {
-    let carried = carried.max(bar.start);
-    let since = changes
-        .iter()
-        .filter(|change| carried < change.at && change.at <= to);
-    let (price, shares) = since.fold((1.0, 1.0), |(price, shares), change| {
-        (price * change.price, shares * change.shares)
-    });
+    let (price, shares) = factors_between(changes, carried.max(bar.start), to);
     scaled(bar, 1.0 / price, shares)
 }
 
@@ -160,9 +177,11 @@ pub(crate) fn place(answer: Answer<'_>, changes: &[Change], stored: &[StoredBar]
             stretch: stretch(changes, place),
             later: &applied,
         };
+        // Bars that are stored as they were traded tell exactly, whatever the night did to prices.
         let times = seen
-            .by_level(change, expected)
-            .or_else(|| seen.by_bars(change));
+            .by_bars(change, |row| change.is_surely_after(row.fetched_at))
+            .or_else(|| seen.by_level(change, expected))
+            .or_else(|| seen.by_bars(change, |_| true));
         found.times = times.unwrap_or(expected);
         found.is_seen = times.is_some();
         applied.push(found);
@@ -248,14 +267,16 @@ impl Seen<'_> {
         if !change.is_visible() {
             return None;
         }
-        let before = last_of(between(self.answer.bars, self.stretch.0, change.at))
+        let from = self.stretch.0.max(change.at - LEVEL_AGE);
+        let to = self.stretch.1.min(change.at + LEVEL_AGE);
+        let before = last_of(between(self.answer.bars, from, change.at))
             .map(|bar| self.level_of_answered(bar));
-        let answered = first_of(between(self.answer.bars, change.at, self.stretch.1))
+        let answered = first_of(between(self.answer.bars, change.at, to))
             .map(|bar| self.level_of_answered(bar));
-        let stored = first_of(rows_between(self.stored, change.at, self.stretch.1))
-            .map(|row| self.level_of_stored(row));
-        let is_last = change.at <= self.answer.as_of && self.answer.as_of < self.stretch.1;
-        let forming = self.answer.forming.filter(|_| is_last);
+        let stored =
+            first_of(rows_between(self.stored, change.at, to)).map(|row| self.level_of_stored(row));
+        let is_after = change.at <= self.answer.as_of && self.answer.as_of < to;
+        let forming = self.answer.forming.filter(|_| is_after);
         let after = median_of(answered)
             .or_else(|| forming.map(|price| price.get().ln()))
             .or_else(|| median_of(stored))?;
@@ -267,8 +288,8 @@ impl Seen<'_> {
             .find(|times| (step - left(*times)).abs() <= TOLERANCE * change.log().abs())
     }
 
-    /// Compares bars before it with the same bars as they are stored.
-    fn by_bars(&self, change: &Change) -> Option<i32> {
+    /// Compares bars before it with the same bars as they are stored, those of them that count.
+    fn by_bars(&self, change: &Change, counts: impl Fn(&StoredBar) -> bool) -> Option<i32> {
         if change.log().abs() < SMALLEST_MEASURABLE {
             return None;
         }
@@ -277,7 +298,7 @@ impl Seen<'_> {
             .iter()
             .filter_map(|bar| {
                 let place = stored.binary_search_by_key(&bar.start, |row| row.bar.start);
-                let row = stored.get(place.ok()?)?;
+                let row = stored.get(place.ok()?).filter(|row| counts(row))?;
                 let as_traded =
                     level(row, [change]) - row.bar.close.get().ln() + self.level_of_stored(row);
                 Some(as_traded - self.level_of_answered(bar))
@@ -309,10 +330,9 @@ pub(crate) fn contradiction(
     let (from, _) = stretch(changes, place);
     let later = changes.get(place + 1..).unwrap_or_default();
     let oldest = from.max(change.at - LEVEL_AGE);
-    // What was sent before the ex-date had begun is surely on the old basis.
     let certain: Vec<&StoredBar> = rows_between(stored, oldest, change.at)
         .iter()
-        .filter(|row| row.fetched_at < change.at - RESTATED_BEFORE_OPEN)
+        .filter(|row| change.is_surely_after(row.fetched_at))
         .collect();
     let before = median_of(last_of(&certain).map(|row| level(row, later)));
     let after = level_after(changes, place, stored, answer);
@@ -328,21 +348,30 @@ fn level_after(
     stored: &[StoredBar],
     answer: Option<Answer<'_>>,
 ) -> Option<f64> {
-    let (from, to) = (changes.get(place)?.at, stretch(changes, place).1);
+    let change = changes.get(place)?;
+    let (from, to) = (
+        change.at,
+        stretch(changes, place).1.min(change.at + LEVEL_AGE),
+    );
     let later = changes.get(place + 1..).unwrap_or_default();
     let rows = first_of(rows_between(stored, from, to)).map(|row| level(row, later));
     median_of(rows).or_else(|| {
         let is_last = |answer: &Answer<'_>| later.iter().all(|change| change.at > answer.as_of);
         let answer = answer.filter(is_last)?;
         let bars = first_of(between(answer.bars, from, to)).map(|bar| bar.close.get().ln());
-        let forming = answer.forming.filter(|_| from <= answer.as_of);
+        let is_after = from <= answer.as_of && answer.as_of < to;
+        let forming = answer.forming.filter(|_| is_after);
         median_of(bars).or_else(|| forming.map(|price| price.get().ln()))
     })
 }
 
 /// Stored bars before a change that is now in effect of which it was thought, wrongly, that they carry it, or that they
 /// do not: they were fetched when nobody knew of it, or before its open. Each by its start, with the moment up to which it
-/// carries all changes. Goes back from the open, so that each bar has a neighbour whose level is known.
+/// carries all changes.
+///
+/// What was fetched at once is on one basis, so that a fall within it is a fall. Fetches are judged by their newest bars,
+/// back from the open, so that each has neighbours whose level is known. A fall as large as the change just where two of
+/// the last night's fetches meet remains in doubt, and is taken for their difference.
 pub(crate) fn misplaced(
     changes: &[Change],
     place: usize,
@@ -352,37 +381,63 @@ pub(crate) fn misplaced(
     let Some(change) = changes.get(place).filter(|change| change.is_visible()) else {
         return Vec::new();
     };
-    let Some(mut neighbour) = level_after(changes, place, stored, answer) else {
+    let Some(after) = level_after(changes, place, stored, answer) else {
         return Vec::new();
     };
-    let (from, _) = stretch(changes, place);
-    let later = changes.get(place + 1..).unwrap_or_default();
+    let (earlier, later) = (
+        changes.get(..place).unwrap_or_default(),
+        changes.get(place + 1..).unwrap_or_default(),
+    );
     let size = change.log().abs();
-    let mut misplaced = Vec::new();
-    for row in rows_between(stored, from, change.at).iter().rev() {
-        let carries = row.fetched_at >= change.at;
-        let (with, without) = (level(row, later), level(row, later) - change.log());
-        let (claimed, other) = if carries {
-            (with, without)
+    let carries = |row: &StoredBar| row.fetched_at >= change.at;
+    // The level on the basis of just after the change, by whether what is thought of the row is wrong.
+    let level_if = |row: &StoredBar, is_wrong: bool| {
+        let (price, _) = factors_between(earlier, row.fetched_at.max(row.bar.start), change.at);
+        let missing = if carries(row) == is_wrong {
+            change.log()
         } else {
-            (without, with)
+            0.0
         };
-        let is_certain = row.fetched_at < change.at - RESTATED_BEFORE_OPEN;
-        let is_wrong = (other - neighbour).abs() <= TOLERANCE * size
-            && (claimed - neighbour).abs() >= (1.0 - TOLERANCE) * size;
-        if is_wrong && !is_certain {
-            let until = if carries {
+        level(row, later) - price.ln() - missing
+    };
+    let before = |row: &StoredBar| row.bar.start < change.at;
+    let rows = stored
+        .get(..stored.partition_point(before))
+        .unwrap_or_default();
+    let mut fetches: HashMap<DateTime<Utc>, bool> = HashMap::new();
+    for place in (1..=rows.len()).rev() {
+        let (older, newer) = rows.split_at(place);
+        let Some(row) = older.last() else { continue };
+        if change.is_surely_after(row.fetched_at) || fetches.contains_key(&row.fetched_at) {
+            continue;
+        }
+        let is_wrong_of =
+            |row: &StoredBar| fetches.get(&row.fetched_at).is_some_and(|wrong| *wrong);
+        let is_near = |other: &&StoredBar| (other.bar.start - row.bar.start).abs() <= LEVEL_AGE;
+        let neighbours = first_of(newer).filter(is_near);
+        let neighbour = median_of(neighbours.map(|other| level_if(other, is_wrong_of(other))))
+            .or_else(|| (newer.is_empty() && change.is_near(row.bar.start)).then_some(after));
+        let own = |is_wrong: bool| {
+            let mates = older.iter().rev().take_while(is_near);
+            let mates = mates.filter(|other| other.fetched_at == row.fetched_at);
+            median_of(mates.take(NEIGHBOURS).map(|row| level_if(row, is_wrong)))
+        };
+        let distance = |is_wrong: bool| Some((own(is_wrong)? - neighbour?).abs());
+        let is_wrong = distance(true).is_some_and(|distance| distance <= TOLERANCE * size)
+            && distance(false).is_some_and(|distance| distance >= (1.0 - TOLERANCE) * size);
+        fetches.insert(row.fetched_at, is_wrong);
+    }
+    rows.iter()
+        .filter(|row| fetches.get(&row.fetched_at).is_some_and(|wrong| *wrong))
+        .map(|row| {
+            let until = if carries(row) {
                 just_before(change.at)
             } else {
                 change.at
             };
-            misplaced.push((row.bar.start, until));
-            neighbour = other;
-        } else {
-            neighbour = claimed;
-        }
-    }
-    misplaced
+            (row.bar.start, until)
+        })
+        .collect()
 }
 
 /// Bars with `from <= start < to`.
@@ -584,5 +639,115 @@ mod tests {
             let rows = stored(&of(times), fetched_at);
             assert_eq!(misplaced(&changes, 0, &rows, None), [], "{times}");
         }
+    }
+
+    /// A session of ten minutes each day at the level of that day.
+    fn days(levels: &[f64]) -> Vec<Bar> {
+        let first: DateTime<Utc> = "2018-03-12T13:30:00Z".parse().unwrap();
+        let days = (0..).map(|day| first + TimeDelta::days(day));
+        days.zip(levels)
+            .flat_map(|(open, level)| {
+                (0..10).map(move |minute| bar(open + TimeDelta::minutes(minute), *level))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_fall_as_large_as_a_small_split_before_it_is_a_fall() {
+        // A fall of 20 % on the second of four days, five for four at the open of the last.
+        let open = "2018-03-15T13:30:00Z".parse().unwrap();
+        let changes = [split(open, 1.25)];
+        let traded = [100.0, 80.0, 80.0, 64.0];
+        let restated = [80.0, 64.0, 64.0, 64.0];
+        let later = open + TimeDelta::hours(8);
+        let evening = open - TimeDelta::hours(16);
+        for (levels, fetched_at, until) in [
+            (restated, later, None),
+            (traded, later, Some(just_before(open))),
+            (restated, evening, Some(open)),
+            (traded, evening, None),
+        ] {
+            let all = days(&levels);
+            let rows = stored(&all, fetched_at);
+            let wrong = misplaced(&changes, 0, &rows, None);
+            let expected: Vec<_> = all
+                .iter()
+                .filter(|bar| bar.start < open)
+                .filter_map(|bar| Some((bar.start, until?)))
+                .collect();
+            assert_eq!(wrong, expected, "{levels:?} {fetched_at}");
+        }
+        // The older half comes from another fetch that was on the other basis.
+        let all = days(&[100.0, 80.0, 64.0, 64.0]);
+        let mut rows = stored(&all, later);
+        for row in &mut rows[..20] {
+            row.fetched_at = later - TimeDelta::hours(1);
+        }
+        let wrong = misplaced(&changes, 0, &rows, None);
+        let starts: Vec<_> = wrong.iter().map(|(start, _)| *start).collect();
+        let older: Vec<_> = all[..20].iter().map(|bar| bar.start).collect();
+        assert_eq!(starts, older);
+    }
+
+    #[test]
+    fn levels_weeks_apart_say_nothing_about_a_split() {
+        let open: DateTime<Utc> = "2018-03-15T13:30:00Z".parse().unwrap();
+        let changes = [split(open, 1.5)];
+        let old = bar(open - TimeDelta::days(20), 100.0);
+        let as_of = open + TimeDelta::hours(1);
+        // A vendor that is right, and a stock that rose by half in three weeks.
+        let sent = [old, bar(open, 150.0)];
+        let placed = place(answer(&sent, as_of), &changes, &[]);
+        assert_eq!(
+            (placed.applied[0].times, placed.applied[0].is_seen),
+            (1, false)
+        );
+        let rows = stored(&sent, as_of);
+        assert_eq!(misplaced(&changes, 0, &rows, None), []);
+        let forming = Answer {
+            bars: &[old],
+            forming: Price::new(150.0).ok(),
+            as_of: open + TimeDelta::days(20),
+        };
+        assert!(!place(forming, &changes, &[]).applied[0].is_seen);
+    }
+
+    #[test]
+    fn bars_stored_as_traded_tell_more_than_a_night_that_looks_like_no_split() {
+        // Three for two, and a rise of 40 % in the night before.
+        let open = "2018-03-15T13:30:00Z".parse().unwrap();
+        let changes = [split(open, 1.5)];
+        let traded = days(&[150.0, 150.0, 150.0]);
+        let rows = stored(&traded, open - TimeDelta::days(2));
+        for (times, before) in [(1, 100.0), (0, 150.0), (2, 100.0 / 1.5)] {
+            let sent = days(&[before, before, before, 140.0]);
+            let placed = place(answer(&sent, open + TimeDelta::hours(1)), &changes, &rows);
+            assert_eq!(placed.applied[0].times, times);
+            let as_of = open + TimeDelta::hours(1);
+            for (bar, until) in &placed.bars[..30] {
+                let close = brought_to(bar, *until, as_of, &changes).close.get();
+                assert!((close / 100.0 - 1.0).abs() < 1e-12, "{times}: {close}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_vendor_that_restates_the_evening_before_does_not_contradict_a_split() {
+        let open: DateTime<Utc> = "2018-03-15T13:30:00Z".parse().unwrap();
+        let changes = [split(open, 4.0)];
+        let all = days(&[400.0, 400.0, 400.0, 100.0]);
+        // Read live, but for the last minutes that came with the restated ones of the evening.
+        let mut rows = stored(&all, open - TimeDelta::days(2));
+        for row in &mut rows[25..30] {
+            row.bar = bar(row.bar.start, 100.0);
+            row.fetched_at = open - TimeDelta::hours(15);
+        }
+        assert_eq!(contradiction(&changes, 0, &rows, None), None);
+        let wrong = misplaced(&changes, 0, &rows, None);
+        let expected: Vec<_> = rows[25..30]
+            .iter()
+            .map(|row| (row.bar.start, open))
+            .collect();
+        assert_eq!(wrong, expected);
     }
 }

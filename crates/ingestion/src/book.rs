@@ -1,8 +1,12 @@
 //! Where bars go to, and what is known of each ticker.
 
-use std::{collections::HashMap, error::Error};
+use std::{
+    collections::{BTreeSet, HashMap},
+    error::Error,
+};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::America::New_York;
 use domain::{Bar, CorporateAction, Price, Ticker};
 use market_data::{FetchedBars, VendorError};
 use storage::{
@@ -292,6 +296,10 @@ impl TickerState {
         if !fresh.is_empty() {
             into.actions.push((as_of, fresh));
         }
+        let contradicted_days: Vec<NaiveDate> = contradicted
+            .iter()
+            .map(|(action, _)| action.ex_date)
+            .collect();
         let contradicted = contradicted.iter();
         into.findings
             .extend(contradicted.map(|(action, step)| not_in_prices(action, *step, as_of)));
@@ -301,24 +309,28 @@ impl TickerState {
             as_of,
         };
         let placed = place(answer, &changes, &stored);
-        for applied in placed
-            .applied
-            .iter()
-            .filter(|applied| applied.change.at <= as_of)
-        {
-            let at = applied.change.at;
-            if applied.times != 1 {
-                let bars = fetched.closed.partition_point(|bar| bar.start < at);
-                let finding = not_applied_once(&self.ticker, applied, bars, as_of);
-                into.findings.push(finding);
-            } else if applied.is_seen {
-                into.sound.push(SoundCheck {
-                    ticker: self.ticker.clone(),
-                    session: ex_date(&applied.change),
-                    check: SHARE_BASIS.to_owned(),
-                });
-            }
+        let in_effect = placed.applied.iter();
+        let in_effect = in_effect.filter(|applied| applied.change.at <= as_of);
+        for applied in in_effect.clone().filter(|applied| applied.times != 1) {
+            let before = |bar: &Bar| bar.start < applied.change.at;
+            let bars = fetched.closed.partition_point(before);
+            let finding = not_applied_once(&self.ticker, applied, bars, as_of);
+            into.findings.push(finding);
         }
+        // Nothing is wrong, or nothing is told any more, at the other opens that the answer spans.
+        let doubtful: BTreeSet<NaiveDate> = in_effect
+            .filter(|applied| applied.times != 1 || !applied.is_seen)
+            .map(|applied| ex_date(&applied.change))
+            .chain(contradicted_days)
+            .collect();
+        let sound = opens_within(&fetched.closed, as_of)
+            .filter(|session| !doubtful.contains(session))
+            .map(|session| SoundCheck {
+                ticker: self.ticker.clone(),
+                session,
+                check: SHARE_BASIS.to_owned(),
+            });
+        into.sound.extend(sound);
         // Steps are judged on one basis, that of now.
         if let Some(row) = stored.last() {
             let last = brought_to(&row.bar, row.fetched_at, as_of, &changes);
@@ -393,6 +405,17 @@ impl TickerState {
             );
         }
     }
+}
+
+/// The sessions whose open lies between the first of an answer's bars and the moment of the answer, New York dates.
+fn opens_within(bars: &[Bar], as_of: DateTime<Utc>) -> impl Iterator<Item = NaiveDate> + use<> {
+    let first = bars.first().map_or(as_of, |bar| bar.start);
+    let day = |time: DateTime<Utc>| time.with_timezone(&New_York).date_naive();
+    calendar::nyse()
+        .sessions(day(first), day(as_of))
+        .iter()
+        .filter(move |session| first < session.open && session.open <= as_of)
+        .map(|session| session.date)
 }
 
 fn log_actions(actions: &[(DateTime<Utc>, Vec<CorporateAction>)]) {

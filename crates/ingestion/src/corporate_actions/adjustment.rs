@@ -4,6 +4,8 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{CorporateAction, ShareChange};
 
+use crate::basis::{changes_of, factors_between};
+
 /// How a bar is brought to a later share basis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SplitFactor {
@@ -21,24 +23,8 @@ pub fn split_factor(
     carried: DateTime<Utc>,
     as_of: DateTime<Utc>,
 ) -> SplitFactor {
-    let mut factor = SplitFactor {
-        price: 1.0,
-        shares: 1.0,
-    };
-    for action in actions {
-        if action.effective_at <= carried || action.effective_at > as_of {
-            continue;
-        }
-        match action.change {
-            ShareChange::Split { ratio } => {
-                factor.price *= ratio;
-                factor.shares *= ratio;
-            }
-            ShareChange::SpinOff { ratio } => factor.price *= ratio,
-            ShareChange::Dividend { .. } => {}
-        }
-    }
-    factor
+    let (price, shares) = factors_between(&changes_of(actions), carried, as_of);
+    SplitFactor { price, shares }
 }
 
 /// Closes without the dividends, as Yahoo's `adj_close`: for each dividend that was effective at `as_of` (UTC), every

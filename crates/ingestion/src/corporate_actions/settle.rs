@@ -113,12 +113,16 @@ fn in_use(
     let same = |one: &CorporateAction, other: &CorporateAction| {
         one.ex_date == other.ex_date && is_dividend(one) == is_dividend(other)
     };
+    let key = |action: &CorporateAction| (action.ex_date, ActionKind::of(action.change));
     let is_removed = |action: &CorporateAction| {
-        let kind = ActionKind::of(action.change);
+        if let Some(row) = known.iter().find(|row| key(&row.action) == key(action)) {
+            return row.removed_at.is_some();
+        }
+        // One that is told as another kind by now is still the one that a person took back.
         known.iter().any(|row| {
             row.removed_at.is_some()
-                && row.action.ex_date == action.ex_date
-                && ActionKind::of(row.action.change) == kind
+                && same(&row.action, action)
+                && !told.iter().any(|other| key(other) == key(&row.action))
         })
     };
     let mut in_use: Vec<CorporateAction> = Vec::new();
@@ -261,5 +265,16 @@ mod tests {
                 ("2020-09-02".to_owned(), split(6.0)),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_person_took_back_stays_so_under_another_kind() {
+        let split = action("2020-08-31", ShareChange::Split { ratio: 1.5 });
+        let spin_off = action("2020-08-31", ShareChange::SpinOff { ratio: 1.5 });
+        let known = stored(split.clone(), true, true);
+        let as_of = "2020-09-02T14:00:00Z".parse().unwrap();
+        let used = |told: &[CorporateAction]| in_use(told, &[&known], as_of);
+        assert_eq!(used(std::slice::from_ref(&spin_off)), []);
+        assert_eq!(used(&[split, spin_off.clone()]), [spin_off]);
     }
 }
