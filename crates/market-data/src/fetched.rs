@@ -14,7 +14,7 @@ pub struct FetchedBars {
     /// What is told of the requested period: splits, spin-offs and dividends, ascending, those of the near future among
     /// them.
     pub actions: Vec<CorporateAction>,
-    /// What is told and has no meaning.
+    /// What is told and has no meaning: odd events, and rows without a time.
     pub rejected_events: Vec<RejectedEvent>,
     /// Rows without a single value: minutes without trades.
     pub without_trades: usize,
@@ -57,7 +57,7 @@ pub struct VendorRow {
     pub volume: Option<f64>,
 }
 
-/// An event that is no split, spin-off or dividend, and why.
+/// An event that is no split, spin-off or dividend, or a row without a time, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RejectedEvent {
     /// When it takes effect as the vendor says, UTC; nothing when that is what is wrong.
@@ -66,6 +66,17 @@ pub struct RejectedEvent {
     pub reason: &'static str,
     /// The event as it came.
     pub event: serde_json::Value,
+}
+
+impl RejectedEvent {
+    /// A row whose time cannot be read: whatever it says, it is no bar.
+    pub(crate) const fn without_time(row: serde_json::Value) -> Self {
+        Self {
+            time: None,
+            reason: "a row without a time",
+            event: row,
+        }
+    }
 }
 
 impl VendorRow {

@@ -1,8 +1,9 @@
-//! Vendors' texts: plain for readers, short for messages.
+//! Vendors' texts: plain for readers, short for messages, and the numbers in them.
 
 use std::borrow::Cow;
 
 use encoding_rs::WINDOWS_1252;
+use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest piece of a vendor's words in a message, in characters.
@@ -15,6 +16,17 @@ pub(crate) fn excerpt(text: &str) -> String {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,
     }
+}
+
+/// A finite number, also one that is written as text.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| finite(value.as_str()?))
+}
+
+/// A text as a finite number.
+pub(crate) fn finite(text: &str) -> Option<f64> {
+    let number = text.trim().parse().ok();
+    number.filter(|number: &f64| number.is_finite())
 }
 
 /// A headline or summary as plain text: tags removed, entities decoded (also those that were encoded twice), UTF-8 that was

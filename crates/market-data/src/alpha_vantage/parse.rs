@@ -4,22 +4,25 @@ use calendar::Calendar;
 use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use domain::{BAR_SECONDS, Bar, NewsArticle, NewsSource, Price, Ticker};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     client::MonthRequest,
-    models::{IntradayAnswer, Item, NewsAnswer},
+    models::{Item, NewsAnswer},
 };
 use crate::{
-    Asked, FetchedBars, FormingTrade, RejectedRow, VendorError, VendorRow,
+    Asked, FetchedBars, FormingTrade, RejectedEvent, RejectedRow, VendorError, VendorRow,
     http::Answer,
     new_york::{self, is_plausible},
     news,
-    text::{excerpt, plain_text},
+    text::{excerpt, finite, number, plain_text},
 };
 
 /// Alpha Vantage's name of the one-minute interval.
 const MINUTE: &str = "1min";
+
+/// A bar's columns in JSON; all numbers are texts.
+const COLUMNS: [&str; 5] = ["1. open", "2. high", "3. low", "4. close", "5. volume"];
 
 /// A row with its New York wall clock, not yet known to be a start or an end.
 struct Stamped {
@@ -37,14 +40,26 @@ pub(crate) fn bars_of(
 ) -> Result<FetchedBars, VendorError> {
     let body = answer.body.trim_start();
     let is_csv = body.starts_with("time,") || body.starts_with("timestamp,");
-    let rows = if is_csv && answer.refusal(asked, "").is_none() {
-        csv_rows(body, asked)?
+    let read = if is_csv && answer.refusal(asked, "").is_none() {
+        csv_rows(body)
     } else {
         json_rows(answer, asked)?
     };
+    let (mut rows, mut rejected_events) = (Vec::with_capacity(read.len()), Vec::new());
+    for row in read {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(row) => rejected_events.push(row),
+        }
+    }
     if rows.is_empty() {
         let asked = asked.clone();
-        return Err(VendorError::NoData { asked });
+        return Err(if rejected_events.is_empty() {
+            VendorError::NoData { asked }
+        } else {
+            let detail = "not one of its times can be read".to_owned();
+            VendorError::Shape { asked, detail }
+        });
     }
     let offset = start_offset(&rows, calendar).ok_or_else(|| VendorError::Stamps {
         asked: asked.clone(),
@@ -52,64 +67,72 @@ pub(crate) fn bars_of(
     let starts = rows
         .into_iter()
         .filter_map(|row| Some((new_york::from_wall_clock(row.wall)? - offset, row.numbers)));
-    Ok(closed_bars(starts, request, calendar))
+    Ok(FetchedBars {
+        rejected_events,
+        ..closed_bars(starts, request, calendar)
+    })
 }
 
-fn json_rows(answer: &Answer, asked: &Asked) -> Result<Vec<Stamped>, VendorError> {
-    let read: IntradayAnswer = read(answer, asked)?;
-    if read.meta.interval != MINUTE {
-        let found = if read.meta.interval.is_empty() {
-            read.meta.information
-        } else {
-            read.meta.interval
-        };
-        return Err(VendorError::Granularity {
-            asked: asked.clone(),
-            interval: MINUTE,
-            found: excerpt(&found),
-        });
-    }
+/// Each row by itself: an odd one must not cost the others.
+fn json_rows(
+    answer: &Answer,
+    asked: &Asked,
+) -> Result<Vec<Result<Stamped, RejectedEvent>>, VendorError> {
+    let json: Value = read(answer, asked)?;
     let shape = |detail: String| VendorError::Shape {
         asked: asked.clone(),
         detail,
     };
-    if !["US/Eastern", "America/New_York"].contains(&read.meta.time_zone.as_str()) {
-        return Err(shape(format!(
-            "its times are of the zone {:?}",
-            excerpt(&read.meta.time_zone)
-        )));
+    let meta = &json["Meta Data"];
+    if !meta.is_object() {
+        return Err(shape("it has no metadata".to_owned()));
     }
-    let number = |text: &str| text.trim().parse().ok();
-    let rows = read.bars.unwrap_or_default().into_iter();
-    rows.map(|(time, row)| {
-        Ok(Stamped {
-            wall: wall_clock(&time).ok_or_else(|| shape(format!("time {:?}", excerpt(&time))))?,
-            numbers: [&row.open, &row.high, &row.low, &row.close, &row.volume]
-                .map(|text| number(text)),
-        })
-    })
-    .collect()
+    let word = |name: &str| meta[name].as_str().unwrap_or_default();
+    let interval = word("4. Interval");
+    if interval != MINUTE {
+        let found = if interval.is_empty() {
+            word("1. Information")
+        } else {
+            interval
+        };
+        return Err(VendorError::Granularity {
+            asked: asked.clone(),
+            interval: MINUTE,
+            found: excerpt(found),
+        });
+    }
+    let zone = word("6. Time Zone");
+    if !["US/Eastern", "America/New_York"].contains(&zone) {
+        let zone = excerpt(zone);
+        return Err(shape(format!("its times are of the zone {zone:?}")));
+    }
+    // They sit under a key that names the interval; ascending by their times.
+    let bars: BTreeMap<&String, &Value> = match &json["Time Series (1min)"] {
+        Value::Null => BTreeMap::new(),
+        Value::Object(bars) => bars.iter().collect(),
+        _ => return Err(shape("its bars are no table".to_owned())),
+    };
+    let rows = bars.into_iter().map(|(time, row)| match wall_clock(time) {
+        Some(wall) => Ok(Stamped {
+            wall,
+            numbers: COLUMNS.map(|name| number(&row[name])),
+        }),
+        None => Err(RejectedEvent::without_time(json!({ time: row }))),
+    });
+    Ok(rows.collect())
 }
 
-fn csv_rows(body: &str, asked: &Asked) -> Result<Vec<Stamped>, VendorError> {
+fn csv_rows(body: &str) -> Vec<Result<Stamped, RejectedEvent>> {
     let rows = body.lines().skip(1).filter(|line| !line.trim().is_empty());
-    rows.map(|line| {
-        csv_row(line).ok_or_else(|| VendorError::Shape {
-            asked: asked.clone(),
-            detail: format!("line {:?} of its CSV", excerpt(line)),
-        })
-    })
-    .collect()
+    rows.map(|line| csv_row(line).ok_or_else(|| RejectedEvent::without_time(line.into())))
+        .collect()
 }
 
 /// Wall clock, open, high, low, close, volume.
 fn csv_row(line: &str) -> Option<Stamped> {
     let mut cells = line.split(',');
     let wall = wall_clock(cells.next()?)?;
-    let mut numbers = [None; 5];
-    for number in &mut numbers {
-        *number = cells.next()?.trim().parse().ok();
-    }
+    let numbers = [(); 5].map(|()| finite(cells.next()?));
     Some(Stamped { wall, numbers })
 }
 

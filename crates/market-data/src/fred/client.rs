@@ -152,7 +152,7 @@ impl FredClient {
     ) -> Result<Vec<FredObservation>, VendorError> {
         let asked = self.asked_with_key(series)?;
         let url = format!("{API}/series/observations");
-        let mut rows = Vec::new();
+        let (mut rows, mut sent) = (Vec::new(), 0);
         for page in 0..PAGES {
             let (limit, offset) = (PAGE.to_string(), (page * PAGE).to_string());
             let query = [
@@ -166,11 +166,9 @@ impl FredClient {
             ];
             let answer = self.http.get(&url, &query, &asked).await?;
             let answer: ObservationsAnswer = parse::read(&answer, &asked)?;
-            let sent = answer.observations.len();
-            for row in &answer.observations {
-                rows.push(parse::observation(series, row, &asked)?);
-            }
-            if sent == 0 || rows.len() >= answer.count {
+            rows.extend(parse::observations(series, &answer.observations, &asked)?);
+            sent += answer.observations.len();
+            if answer.observations.is_empty() || sent >= answer.count {
                 return Ok(rows);
             }
         }

@@ -14,7 +14,5 @@ pub(crate) fn read_observations(
     asked: &crate::Asked,
 ) -> Result<Vec<FredObservation>, crate::VendorError> {
     let read: models::ObservationsAnswer = parse::read(answer, asked)?;
-    let rows = read.observations.iter();
-    rows.map(|row| parse::observation(series, row, asked))
-        .collect()
+    parse::observations(series, &read.observations, asked)
 }

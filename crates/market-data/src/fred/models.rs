@@ -1,6 +1,7 @@
 use chrono::NaiveDate;
 use domain::SeriesId;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// One vintage of one value, as FRED reports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,14 +21,16 @@ pub struct FredObservation {
 pub(crate) struct ObservationsAnswer {
     /// Observations in all, of which an answer holds a part.
     pub(crate) count: usize,
-    pub(crate) observations: Vec<Observation>,
+    /// Read one by one: an odd one must not cost the others.
+    pub(crate) observations: Vec<Value>,
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Observation {
     pub(crate) realtime_start: NaiveDate,
     pub(crate) date: NaiveDate,
-    pub(crate) value: String,
+    /// A number as text, "." where there is none.
+    pub(crate) value: Value,
 }
 
 /// `/fred/series/vintagedates`.

@@ -1,11 +1,16 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use chrono::NaiveDate;
 use domain::SeriesId;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::models::{FredObservation, Observation, Refusal};
-use crate::{Asked, VendorError, http::Answer, http::not_json, text::excerpt};
+use crate::{
+    Asked, VendorError,
+    http::{Answer, not_json},
+    text::{excerpt, finite, number},
+};
 
 /// The answer as JSON; a refusal by what its words say.
 pub(crate) fn read<T: DeserializeOwned>(answer: &Answer, asked: &Asked) -> Result<T, VendorError> {
@@ -31,17 +36,64 @@ pub(crate) fn read<T: DeserializeOwned>(answer: &Answer, asked: &Asked) -> Resul
     })
 }
 
-pub(crate) fn observation(
+/// Reads observations, in their order.
+///
+/// # Errors
+/// [`VendorError::Shape`] when there are some and not one can be read.
+pub(crate) fn observations(
     series: &SeriesId,
-    row: &Observation,
+    rows: &[Value],
     asked: &Asked,
-) -> Result<FredObservation, VendorError> {
-    Ok(FredObservation {
-        series: series.clone(),
-        period: row.date,
-        value: value(&row.value, asked)?,
-        realtime_start: Some(row.realtime_start),
+) -> Result<Vec<FredObservation>, VendorError> {
+    readable(rows.iter(), asked, |row| {
+        let row = Observation::deserialize(*row).ok()?;
+        let value = match &row.value {
+            Value::Null => None,
+            Value::String(text) if is_missing(text) => None,
+            value => Some(number(value)?),
+        };
+        Some(FredObservation {
+            series: series.clone(),
+            period: row.date,
+            value,
+            realtime_start: Some(row.realtime_start),
+        })
     })
+}
+
+/// The rows that can be read; the log says how many others were left out.
+fn readable<R: fmt::Display>(
+    rows: impl Iterator<Item = R>,
+    asked: &Asked,
+    read: impl Fn(&R) -> Option<FredObservation>,
+) -> Result<Vec<FredObservation>, VendorError> {
+    let (mut readable, mut left_out, mut first) = (Vec::new(), 0_usize, None);
+    for row in rows {
+        match read(&row) {
+            Some(observation) => readable.push(observation),
+            None => {
+                left_out += 1;
+                first = first.or(Some(row));
+            }
+        }
+    }
+    let Some(first) = first.map(|row| excerpt(&row.to_string())) else {
+        return Ok(readable);
+    };
+    if readable.is_empty() {
+        return Err(VendorError::Shape {
+            asked: asked.clone(),
+            detail: format!("not one of its rows can be read, such as {first:?}"),
+        });
+    }
+    let series = &asked.subject;
+    tracing::warn!(
+        series,
+        left_out,
+        %first,
+        "left out {left_out} rows of {series} that cannot be read"
+    );
+    Ok(readable)
 }
 
 /// Drops the vintages that repeat the one before of the same period: FRED cuts them at the ends of the span that is
@@ -57,7 +109,7 @@ pub(crate) fn without_repeats(rows: Vec<FredObservation>) -> Vec<FredObservation
 /// or, in older files, ".".
 ///
 /// # Errors
-/// [`VendorError::Shape`] for anything else, also when it breaks off in the middle of a line.
+/// [`VendorError::Shape`] when the header is another, or there are lines and not one can be read.
 pub(crate) fn graph(
     body: &str,
     series: &SeriesId,
@@ -66,42 +118,34 @@ pub(crate) fn graph(
     if let Some(error) = not_json(body, asked) {
         return Err(error);
     }
-    let shape = |line: &str| VendorError::Shape {
-        asked: asked.clone(),
-        detail: format!("line {:?} of its CSV", excerpt(line)),
-    };
     let mut lines = body.trim_start_matches('\u{feff}').lines();
     let header = lines.next().unwrap_or_default();
     let is_header = header
         .split_once(',')
         .is_some_and(|(_, name)| name.trim() == series.as_str());
     if !is_header {
-        return Err(shape(header));
+        return Err(VendorError::Shape {
+            asked: asked.clone(),
+            detail: format!("line {:?} of its CSV", excerpt(header)),
+        });
     }
-    lines
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            let (date, text) = line.split_once(',').ok_or_else(|| shape(line))?;
-            Ok(FredObservation {
-                series: series.clone(),
-                period: date.trim().parse().map_err(|_| shape(line))?,
-                value: value(text, asked).map_err(|_| shape(line))?,
-                realtime_start: None,
-            })
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    readable(lines, asked, |line| {
+        let (date, text) = line.split_once(',')?;
+        Some(FredObservation {
+            series: series.clone(),
+            period: date.trim().parse().ok()?,
+            value: if is_missing(text) {
+                None
+            } else {
+                Some(finite(text)?)
+            },
+            realtime_start: None,
         })
-        .collect()
+    })
 }
 
-fn value(text: &str, asked: &Asked) -> Result<Option<f64>, VendorError> {
-    let text = text.trim();
-    if text.is_empty() || text == "." {
-        return Ok(None);
-    }
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(Some(value)),
-        _ => Err(VendorError::Shape {
-            asked: asked.clone(),
-            detail: format!("{:?} is no value", excerpt(text)),
-        }),
-    }
+/// Whether FRED says that there is no value.
+fn is_missing(text: &str) -> bool {
+    matches!(text.trim(), "" | ".")
 }

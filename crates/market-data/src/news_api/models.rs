@@ -6,10 +6,8 @@ use serde_json::Value;
 #[derive(Deserialize)]
 pub(crate) struct EverythingAnswer {
     pub(crate) status: String,
-    #[serde(default)]
-    pub(crate) code: String,
-    #[serde(default)]
-    pub(crate) message: String,
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
     pub(crate) articles: Option<Vec<Value>>,
 }
 

@@ -31,19 +31,20 @@ pub(crate) fn articles_of(
 
 /// NewsAPI says what is wrong by a code in the body.
 fn refusal(answer: &Answer, read: &EverythingAnswer, asked: &Asked) -> VendorError {
-    let (asked, detail) = (asked.clone(), excerpt(&read.message));
-    match read.code.as_str() {
+    let message = read.message.as_deref().unwrap_or_default();
+    let (asked, detail) = (asked.clone(), excerpt(message));
+    match read.code.as_deref().unwrap_or_default() {
         "apiKeyMissing" | "apiKeyInvalid" | "apiKeyDisabled" => {
             VendorError::KeyRefused { asked, detail }
         }
         // The free plan counts by the day, and says so only in the message of `rateLimited`.
         "apiKeyExhausted" | "rateLimited" => VendorError::BudgetSpent { asked },
-        "parameterInvalid" if read.message.contains("too far in the past") => {
+        "parameterInvalid" if message.contains("too far in the past") => {
             VendorError::Period { asked, detail }
         }
         "unexpectedError" => VendorError::Server { asked, detail },
         code => {
-            let detail = excerpt(&format!("{code}: {}", read.message));
+            let detail = excerpt(&format!("{code}: {message}"));
             answer
                 .refusal(&asked, &detail)
                 .unwrap_or(VendorError::Refused { asked, detail })

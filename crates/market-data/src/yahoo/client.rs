@@ -1,7 +1,7 @@
 use calendar::Calendar;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{CorporateAction, NewsArticle, Ticker};
-use yahoo_finance_api::{YahooConnector, YahooConnectorBuilder, time::OffsetDateTime};
+use yahoo_finance_api::{YahooConnector, YahooConnectorBuilder};
 
 use super::{
     daily::{self, DailyBar},
@@ -29,8 +29,10 @@ const WELL_KNOWN: &str = "AAPL";
 
 /// A client of Yahoo's chart and search endpoints. One is enough for all tickers: it keeps its connections.
 pub struct YahooClient {
+    /// Asks whether Yahoo answers. Charts are not read through it: for one odd field it throws the whole answer away, and
+    /// Yahoo would have to be asked again.
     connector: YahooConnector,
-    /// The same client as the connector's, for what the library does not read.
+    /// The same client as the connector's.
     http: Http,
 }
 
@@ -71,8 +73,10 @@ impl YahooClient {
         request: &MinuteRequest,
         calendar: &Calendar,
     ) -> Result<FetchedBars, VendorError> {
-        let json = self.minute_chart(request).await?;
-        let chart = read_chart(json, &request.ticker, MINUTE)?;
+        let json = self
+            .chart(&request.ticker, request.start, request.end, MINUTE)
+            .await?;
+        let chart = read_chart(&json, &request.ticker, MINUTE)?;
         let actions = daily::corporate_actions(&chart.events.changes, &request.ticker, calendar);
         let fetched = bars_of(chart, request.as_of, request.grace, |time| {
             calendar.session_at(time).is_some()
@@ -132,7 +136,7 @@ impl YahooClient {
         headlines::articles_of(read(&answer, ticker)?, ticker)
     }
 
-    /// Asks for one day of a well-known stock, to see whether Yahoo answers.
+    /// Asks for a few days of a well-known stock, to see whether Yahoo answers; once more where Yahoo is out of order.
     ///
     /// # Errors
     /// [`VendorError`] when it does not.
@@ -140,46 +144,13 @@ impl YahooClient {
         let Ok(ticker) = Ticker::parse(WELL_KNOWN) else {
             return Ok(());
         };
-        let query = [("range", "5d"), ("interval", DAY)];
-        let answer = self
-            .http
-            .get(&format!("{CHART_URL}/{ticker}"), &query, &asked(&ticker))
-            .await?;
-        read_chart(read(&answer, &ticker)?, &ticker, DAY).map(|_| ())
-    }
-
-    /// The chart as JSON. The library's own reading (`YResponse::quotes`) drops what the closing rules need: it hides
-    /// rows without a close, writes zero for a missing open, and refuses ragged answers without saying so. Its raw
-    /// response is therefore handed on as the JSON that it mirrors.
-    async fn minute_chart(
-        &self,
-        request: &MinuteRequest,
-    ) -> Result<serde_json::Value, VendorError> {
-        let ticker = &request.ticker;
-        let (Ok(start), Ok(end)) = (
-            OffsetDateTime::from_unix_timestamp(request.start.timestamp()),
-            OffsetDateTime::from_unix_timestamp(request.end.timestamp()),
-        ) else {
-            let detail = format!("{} to {} cannot be asked for", request.start, request.end);
-            return Err(VendorError::Period {
-                asked: asked(ticker),
-                detail,
-            });
-        };
         let answer = self
             .connector
-            .get_quote_history_interval(ticker.as_str(), start, end, MINUTE)
+            .get_quote_range(ticker.as_str(), DAY, "5d")
             .await;
-        match answer.map_err(|error| from_library(error, ticker)) {
-            Ok(response) => serde_json::to_value(response)
-                .map_err(|source| VendorError::from_json(source, asked(ticker))),
-            // The same question once more without the library. Its metadata type demands fields that Yahoo leaves out
-            // for a misspelt symbol (`fullExchangeName`, `hasPrePostMarketData`) and throws the answer away with them.
-            Err(VendorError::Shape { .. }) => {
-                self.chart(ticker, request.start, request.end, MINUTE).await
-            }
-            Err(error) => Err(error),
-        }
+        answer
+            .map(|_| ())
+            .map_err(|error| from_library(error, &ticker))
     }
 
     async fn daily_chart(
@@ -198,7 +169,7 @@ impl YahooClient {
             });
         };
         let json = self.chart(ticker, start, end, DAY).await?;
-        read_chart(json, ticker, DAY)
+        read_chart(&json, ticker, DAY)
     }
 
     async fn chart(
@@ -238,15 +209,17 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(
                 .find_map(|root| json[root]["error"].as_object())
         });
         let word = |name: &str| error.and_then(|error| error.get(name)?.as_str());
-        return Err(match (word("code"), word("description")) {
-            (Some(code), description) => from_message(code, description.unwrap_or_default(), asked),
+        let worded = word("code")
+            .map(|code| from_message(code, word("description").unwrap_or_default(), asked.clone()));
+        return Err(match (worded, refusal) {
+            (Some(worded), VendorError::Refused { .. }) => worded,
+            // Words that mean nothing to us leave it at the status.
+            (Some(worded), _) if !matches!(worded, VendorError::Refused { .. }) => worded,
             // A session, not a key: Yahoo has none.
-            (None, _) => match refusal {
-                VendorError::KeyRefused { asked, detail } => {
-                    VendorError::Unauthorised { asked, detail }
-                }
-                other => other,
-            },
+            (_, VendorError::KeyRefused { asked, detail }) => {
+                VendorError::Unauthorised { asked, detail }
+            }
+            (_, refusal) => refusal,
         });
     }
     answer.json(&asked)

@@ -27,7 +27,7 @@ pub(crate) fn read_days(body: &[u8], ticker: &domain::Ticker, calendar: &calenda
     let Ok(json) = serde_json::from_slice(body) else {
         return;
     };
-    if let Ok(chart) = parse::read_chart(json, ticker, parse::DAY) {
+    if let Ok(chart) = parse::read_chart(&json, ticker, parse::DAY) {
         let _ = daily::daily_bars(&chart, calendar);
         let _ = daily::corporate_actions(&chart.events.changes, ticker, calendar);
     }

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{BAR_SECONDS, Bar, Price, ShareChange, Ticker};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -10,7 +9,9 @@ use super::{
     error::{asked, from_message},
 };
 use crate::{
-    FetchedBars, FormingTrade, RejectedEvent, RejectedRow, VendorError, VendorRow, new_york::moment,
+    FetchedBars, FormingTrade, RejectedEvent, RejectedRow, VendorError, VendorRow,
+    new_york::moment,
+    text::{excerpt, number},
 };
 
 /// Yahoo's name of the one-minute interval.
@@ -32,7 +33,7 @@ pub fn parse_minute_chart(
 ) -> Result<FetchedBars, VendorError> {
     let json = serde_json::from_slice(body)
         .map_err(|source| VendorError::from_json(source, asked(&request.ticker)))?;
-    let chart = read_chart(json, &request.ticker, MINUTE)?;
+    let chart = read_chart(&json, &request.ticker, MINUTE)?;
     Ok(bars_of(chart, request.as_of, request.grace, is_regular))
 }
 
@@ -41,76 +42,97 @@ pub fn parse_minute_chart(
 pub(crate) struct Chart {
     /// In the vendor's order.
     pub(crate) rows: Vec<VendorRow>,
-    /// Closes adjusted for splits and dividends, one for each row; empty where Yahoo sends none.
+    /// Closes adjusted for splits and dividends, one for each row; `None` where Yahoo sends none.
     pub(crate) adjusted_closes: Vec<Option<f64>>,
-    /// What is told of the shares.
+    /// What is told of the shares, and rows without a time.
     pub(crate) events: Events,
     /// When the last trade happened that the answer knows of.
     pub(crate) market_time: Option<DateTime<Utc>>,
 }
 
-/// Lines the columns of an answer up to rows.
+/// Lines the columns of an answer up to rows. Every field is read by itself: one that is odd costs its own row or event, or
+/// what it alone says, and not the prices.
 pub(crate) fn read_chart(
-    json: Value,
+    json: &Value,
     ticker: &Ticker,
     interval: &'static str,
 ) -> Result<Chart, VendorError> {
     let asked = asked(ticker);
-    let envelope: Envelope = serde_json::from_value(json)
-        .map_err(|source| VendorError::from_json(source, asked.clone()))?;
+    let shape = |detail: &str| VendorError::Shape {
+        asked: asked.clone(),
+        detail: detail.to_owned(),
+    };
     // A 401 sits under `finance`, all else under `chart`.
-    let Some(body) = envelope.chart.or(envelope.finance).or(envelope.summary) else {
-        let detail = "it is no chart".to_owned();
-        return Err(VendorError::Shape { asked, detail });
+    let roots = ["chart", "finance", "quoteSummary"];
+    let Some(body) = roots
+        .iter()
+        .map(|root| &json[root])
+        .find(|body| body.is_object())
+    else {
+        return Err(shape("it is no chart"));
     };
-    let block = body.result.and_then(|blocks| blocks.into_iter().next());
+    let block = match &body["result"] {
+        Value::Null => None,
+        Value::Array(blocks) => blocks.first(),
+        other => Some(other),
+    };
     let Some(block) = block else {
-        return Err(match body.error {
-            Some(error) => from_message(&error.code, &error.description, asked),
-            None => VendorError::NoData { asked },
-        });
+        let error = &body["error"];
+        if error.is_null() {
+            return Err(VendorError::NoData { asked });
+        }
+        let word = |name: &str| error[name].as_str().unwrap_or_default();
+        return Err(from_message(word("code"), word("description"), asked));
     };
-    let meta = block.meta;
-    if meta.currency.is_none() && meta.instrument_type.as_deref() == Some("MUTUALFUND") {
+    let meta = &block["meta"];
+    if !meta.is_object() {
+        return Err(shape("its result is no chart"));
+    }
+    if meta["currency"].is_null() && meta["instrumentType"] == "MUTUALFUND" {
         return Err(VendorError::UnknownSymbol { asked });
     }
-    if meta.data_granularity.as_deref() != Some(interval) {
-        let found = crate::text::excerpt(&meta.data_granularity.unwrap_or_default());
+    if meta["dataGranularity"] != interval {
+        let found = meta["dataGranularity"].as_str().unwrap_or_default();
         return Err(VendorError::Granularity {
             asked,
             interval,
-            found,
+            found: excerpt(found),
         });
     }
-    let times = block.timestamp.unwrap_or_default();
-    let Indicators { quote, adjclose } = block.indicators;
-    let rows = quote
-        .into_iter()
-        .next()
-        .unwrap_or_default()
-        .rows(&times, ticker)?;
-    if rows.iter().all(VendorRow::is_empty) {
+    let times: &[Value] = match &block["timestamp"] {
+        Value::Null => &[],
+        Value::Array(times) => times,
+        _ => return Err(shape("its times are no list")),
+    };
+    let indicators = &block["indicators"];
+    let columns = Columns::of(&indicators["quote"][0], times, ticker)?;
+    // Where they do not line up, nobody knows which row each belongs to; the prices do without.
+    let adjusted = indicators["adjclose"][0]["adjclose"]
+        .as_array()
+        .filter(|closes| closes.len() == times.len());
+    let mut chart = Chart {
+        rows: Vec::with_capacity(times.len()),
+        adjusted_closes: Vec::with_capacity(times.len()),
+        events: Events::read(&block["events"]),
+        market_time: second(&meta["regularMarketTime"]),
+    };
+    for (place, seconds) in times.iter().enumerate() {
+        let Some(time) = second(seconds) else {
+            let row = columns.json(seconds, place);
+            chart.events.rejected.push(RejectedEvent::without_time(row));
+            continue;
+        };
+        chart.rows.push(columns.row(time, place));
+        let adjusted = adjusted.and_then(|closes| number(closes.get(place)?));
+        chart.adjusted_closes.push(adjusted.map(as_quoted));
+    }
+    if chart.rows.is_empty() && !times.is_empty() {
+        return Err(shape("not one of its times can be read"));
+    }
+    if chart.rows.iter().all(VendorRow::is_empty) {
         return Err(VendorError::NoData { asked });
     }
-    let adjusted_closes: Vec<Option<f64>> = adjclose
-        .and_then(|columns| columns.into_iter().next())
-        .and_then(|column| column.adjclose)
-        .unwrap_or_default()
-        .iter()
-        .map(|value| value.as_f64().map(as_quoted))
-        .collect();
-    if !adjusted_closes.is_empty() && adjusted_closes.len() != times.len() {
-        let lengths = format!("{} times, {} adjclose", times.len(), adjusted_closes.len());
-        return Err(VendorError::Ragged { asked, lengths });
-    }
-    let events = block.events.as_ref().map(Events::read);
-    let market_time = meta.regular_market_time.and_then(moment);
-    Ok(Chart {
-        rows,
-        adjusted_closes,
-        events: events.unwrap_or_default(),
-        market_time,
-    })
+    Ok(chart)
 }
 
 /// Applies the closing rules (see the crate's page).
@@ -194,52 +216,12 @@ pub(crate) fn as_quoted(value: f64) -> f64 {
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope {
-    chart: Option<Body>,
-    finance: Option<Body>,
-    #[serde(rename = "quoteSummary")]
-    summary: Option<Body>,
-}
-
-#[derive(Default, Deserialize)]
-struct Body {
-    result: Option<Vec<Block>>,
-    error: Option<Message>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    description: String,
-}
-
-#[derive(Deserialize)]
-struct Block {
-    meta: Meta,
-    timestamp: Option<Vec<i64>>,
-    events: Option<Value>,
-    #[serde(default)]
-    indicators: Indicators,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Meta {
-    currency: Option<String>,
-    instrument_type: Option<String>,
-    regular_market_time: Option<i64>,
-    data_granularity: Option<String>,
-}
-
 /// What a chart tells of the shares.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     /// What happens at the open of which day, UTC, ascending.
     pub(crate) changes: Vec<(DateTime<Utc>, ShareChange)>,
-    /// What has no meaning.
+    /// What has no meaning, rows without a time among it.
     pub(crate) rejected: Vec<RejectedEvent>,
 }
 
@@ -256,10 +238,7 @@ impl Events {
         let mut read = Self::default();
         for (name, change) in kinds {
             for event in members(events.get(name)) {
-                let time = event.get("date").and_then(number);
-                // A float's fraction of a second is none of anybody's intentions.
-                let time = time.and_then(|seconds| moment(seconds as i64));
-                match (time, change(event)) {
+                match (second(&event["date"]), change(event)) {
                     (Some(time), Ok(change)) => read.changes.push((time, change)),
                     (time, result) => read.rejected.push(RejectedEvent {
                         time,
@@ -284,12 +263,9 @@ fn members(kind: Option<&Value>) -> Vec<&Value> {
     }
 }
 
-/// A finite number, also one that is written as text.
-fn number(value: &Value) -> Option<f64> {
-    let number = value
-        .as_f64()
-        .or_else(|| value.as_str()?.trim().parse().ok());
-    number.filter(|number| number.is_finite())
+/// A moment of Unix seconds; a float's fraction of a second is none of anybody's intentions.
+fn second(value: &Value) -> Option<DateTime<Utc>> {
+    moment(number(value)? as i64)
 }
 
 fn dividend(event: &Value) -> Result<ShareChange, &'static str> {
@@ -348,65 +324,52 @@ fn share_change(numerator: f64, denominator: f64) -> ShareChange {
     }
 }
 
-#[derive(Default, Deserialize)]
-struct Indicators {
-    #[serde(default)]
-    quote: Vec<Quote>,
-    adjclose: Option<Vec<AdjustedCloses>>,
-}
+/// Names of the columns.
+const COLUMNS: [&str; 5] = ["open", "high", "low", "close", "volume"];
 
-#[derive(Deserialize)]
-struct AdjustedCloses {
-    adjclose: Option<Vec<Value>>,
-}
+/// The columns of a chart, as long as its times. Yahoo mixes whole and broken numbers in them and at times writes "NaN".
+struct Columns<'a>([Option<&'a Vec<Value>>; 5]);
 
-/// The columns. Values are kept as they came: Yahoo mixes whole and broken numbers and at times writes "NaN".
-#[derive(Default, Deserialize)]
-struct Quote {
-    open: Option<Vec<Value>>,
-    high: Option<Vec<Value>>,
-    low: Option<Vec<Value>>,
-    close: Option<Vec<Value>>,
-    volume: Option<Vec<Value>>,
-}
-
-impl Quote {
-    /// One row for each time. Columns that are absent altogether are empty; a column of another length means that values
-    /// are missing somewhere, and nobody knows where.
-    fn rows(self, times: &[i64], ticker: &Ticker) -> Result<Vec<VendorRow>, VendorError> {
-        if times.is_empty() {
-            return Ok(Vec::new());
+impl<'a> Columns<'a> {
+    /// Columns that are absent altogether are empty; one of another length means that values are missing somewhere, and
+    /// nobody knows where.
+    fn of(quote: &'a Value, times: &[Value], ticker: &Ticker) -> Result<Self, VendorError> {
+        let columns = COLUMNS.map(|name| quote[name].as_array());
+        let is_ragged = |column: &&Vec<Value>| column.len() != times.len();
+        if times.is_empty() || !columns.iter().flatten().any(is_ragged) {
+            return Ok(Self(columns));
         }
-        let columns = [self.open, self.high, self.low, self.close, self.volume];
-        if columns
-            .iter()
-            .flatten()
-            .any(|column| column.len() != times.len())
-        {
-            let names = ["open", "high", "low", "close", "volume"];
-            let mut lengths = format!("{} times", times.len());
-            for (name, column) in names.iter().zip(&columns) {
-                lengths += &format!(", {} {name}", column.as_ref().map_or(0, Vec::len));
-            }
-            return Err(VendorError::Ragged {
-                asked: asked(ticker),
-                lengths,
-            });
+        let mut lengths = format!("{} times", times.len());
+        for (name, column) in COLUMNS.iter().zip(columns) {
+            lengths += &format!(", {} {name}", column.map_or(0, Vec::len));
         }
-        let [open, high, low, close, volume] = &columns;
-        let value = |column: &Option<Vec<Value>>, row: usize| column.as_ref()?.get(row)?.as_f64();
-        let price = |column, row| value(column, row).map(as_quoted);
-        let rows = times.iter().enumerate().filter_map(|(row, seconds)| {
-            Some(VendorRow {
-                time: moment(*seconds)?,
-                open: price(open, row),
-                high: price(high, row),
-                low: price(low, row),
-                close: price(close, row),
-                volume: value(volume, row),
-            })
-        });
-        Ok(rows.collect())
+        Err(VendorError::Ragged {
+            asked: asked(ticker),
+            lengths,
+        })
+    }
+
+    fn row(&self, time: DateTime<Utc>, place: usize) -> VendorRow {
+        let value = |column: Option<&Vec<Value>>| number(column?.get(place)?);
+        let [open, high, low, close, volume] = self.0.map(value);
+        VendorRow {
+            time,
+            open: open.map(as_quoted),
+            high: high.map(as_quoted),
+            low: low.map(as_quoted),
+            close: close.map(as_quoted),
+            volume,
+        }
+    }
+
+    /// A row as it came.
+    fn json(&self, time: &Value, place: usize) -> Value {
+        let value = |column: Option<&Vec<Value>>| column?.get(place).cloned();
+        let cells = COLUMNS.into_iter().zip(self.0.map(value));
+        let cells = cells.map(|(name, value)| (name, value.unwrap_or_default()));
+        std::iter::once(("timestamp", time.clone()))
+            .chain(cells)
+            .collect()
     }
 }
 

@@ -1,8 +1,10 @@
-//! Answers over the wire, through `yahoo_finance_api` and TLS.
+//! Answers over the wire, through TLS.
 
 use std::time::Duration;
 
-use market_data::{VendorError, YahooClient};
+use chrono::{NaiveDate, TimeDelta};
+use domain::Ticker;
+use market_data::{AlphaVantageClient, MonthRequest, NewsApiClient, VendorError, YahooClient};
 
 use crate::{
     at, recording, request,
@@ -24,6 +26,15 @@ fn chart(times: &str, columns: [&str; 5]) -> String {
         "close":{close},"volume":{volume}}}]}}}}],"error":null}}}}"#
     )
 }
+
+/// Two minutes of trading.
+const TWO_MINUTES: [&str; 5] = [
+    "[168.1,168.3]",
+    "[168.5,168.4]",
+    "[168.0,168.2]",
+    "[168.3,168.3]",
+    "[120000,90000]",
+];
 
 async fn fetch(answer: Answer) -> Result<market_data::FetchedBars, VendorError> {
     let server = VendorServer::start(move |_| answer.clone()).await;
@@ -108,14 +119,7 @@ async fn bad_rows_are_rejected_with_their_reason_and_the_rest_is_kept() {
 
 #[tokio::test]
 async fn an_odd_event_costs_nothing_but_itself() {
-    let rows = [
-        "[168.1,168.3]",
-        "[168.5,168.4]",
-        "[168.0,168.2]",
-        "[168.3,168.3]",
-        "[120000,90000]",
-    ];
-    let body = chart("[1522071000,1522071060]", rows);
+    let body = chart("[1522071000,1522071060]", TWO_MINUTES);
     for odd in ["null", "\"NaN\"", "0", "-4", "[]"] {
         let body = body
             .replace("\"numerator\":4.0", &format!("\"numerator\":{odd}"))
@@ -126,6 +130,193 @@ async fn an_odd_event_costs_nothing_but_itself() {
         assert_eq!(fetched.rejected_events.len(), 1, "{odd}");
         assert_eq!(fetched.rejected_events[0].time, Some(at(OPEN)));
     }
+}
+
+#[tokio::test]
+async fn an_odd_time_costs_its_own_row_at_the_most() {
+    for (odd, bars) in [
+        ("1522071060.5", 2),
+        ("\"1522071060\"", 2),
+        ("\"2018-03-26\"", 1),
+        ("null", 1),
+        ("true", 1),
+        ("1e300", 1),
+        ("[]", 1),
+    ] {
+        let body = chart(&format!("[1522071000,{odd}]"), TWO_MINUTES);
+        let fetched = fetch(Answer::json(body)).await.unwrap();
+        assert_eq!(fetched.closed.len(), bars, "{odd}");
+        let left_out: Vec<_> = fetched
+            .rejected_events
+            .iter()
+            .map(|row| (row.time, row.reason, row.event["close"].as_f64()))
+            .collect();
+        let expected = (None, "a row without a time", Some(168.3));
+        assert_eq!(left_out, vec![expected; 2 - bars], "{odd}");
+    }
+    for times in ["[null,\"soon\"]", "{}", "7"] {
+        let error = fetch(Answer::json(chart(times, TWO_MINUTES)))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, VendorError::Shape { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn odd_fields_beside_the_prices_cost_no_bar() {
+    let body = chart("[1522071000,1522071060]", TWO_MINUTES);
+    let adjusted = |odd: &str| {
+        let indicators = format!("\"indicators\":{{\"adjclose\":{odd},");
+        ("\"indicators\":{", indicators)
+    };
+    let market_time = |odd: &str| {
+        let field = format!("\"regularMarketTime\":{odd}");
+        ("\"regularMarketTime\":1522071137", field)
+    };
+    for (field, odd) in [
+        market_time("1522071137.5"),
+        market_time("null"),
+        market_time("\"soon\""),
+        market_time("-1"),
+        market_time("{}"),
+        adjusted("null"),
+        adjusted("7"),
+        adjusted("[7]"),
+        adjusted("[{\"adjclose\":7}]"),
+        adjusted("[{\"adjclose\":[168.1]}]"),
+        adjusted("[{\"adjclose\":[168.1,168.2,168.3]}]"),
+        adjusted("[{\"adjclose\":[\"NaN\",null]}]"),
+        ("\"currency\":\"USD\"", "\"currency\":7".to_owned()),
+        ("\"priceHint\":2", "\"priceHint\":\"2\"".to_owned()),
+        (
+            "\"instrumentType\":\"EQUITY\"",
+            "\"instrumentType\":null".to_owned(),
+        ),
+        ("\"error\":null", "\"error\":\"none\"".to_owned()),
+    ] {
+        let body = body.replace(field, &odd);
+        let fetched = fetch(Answer::json(body)).await.unwrap();
+        assert_eq!(fetched.closed.len(), 2, "{odd}");
+        let left_out = (fetched.rejected.len(), fetched.rejected_events.len());
+        assert_eq!(left_out, (0, 0), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_asked_for_once_whatever_its_shape() {
+    let body = chart("[1522071000,1522071060]", TWO_MINUTES);
+    let without_metadata = body.replace("\"fullExchangeName\":\"NasdaqGS\",", "");
+    let odd_event = body.replace("\"numerator\":4.0", "\"numerator\":null");
+    let no_chart = "{\"chart\":7}".to_owned();
+    for (body, is_read) in [
+        (without_metadata, true),
+        (odd_event, true),
+        (no_chart, false),
+        ("{}".to_owned(), false),
+    ] {
+        let answer = Answer::json(body.clone());
+        let server = VendorServer::start(move |_| answer.clone()).await;
+        let client = YahooClient::new(&server.connection).unwrap();
+        let fetched = client
+            .minute_bars(&request("AAPL", OPEN + 140), calendar::nyse())
+            .await;
+        match fetched {
+            Ok(fetched) => assert!(is_read && fetched.closed.len() == 2, "{body}"),
+            Err(error) => assert!(
+                !is_read && matches!(error, VendorError::Shape { .. }),
+                "{body}: {error:?}"
+            ),
+        }
+        assert_eq!(server.calls.lock().unwrap().len(), 1, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn adjusted_closes_stay_with_their_rows() {
+    for (adjusted, expected) in [("[150.0,151.0]", Some(151.0)), ("[150.0]", None)] {
+        let indicators = format!("\"indicators\":{{\"adjclose\":[{{\"adjclose\":{adjusted}}}],");
+        let body = chart("[null,1522071000]", TWO_MINUTES)
+            .replace("\"1m\"", "\"1d\"")
+            .replace("\"indicators\":{", &indicators)
+            // The session is over.
+            .replace("1522071137", "1522094405");
+        let server = VendorServer::start(move |_| Answer::json(body.clone())).await;
+        let client = YahooClient::new(&server.connection).unwrap();
+        let ticker = Ticker::parse("AAPL").unwrap();
+        let day = NaiveDate::from_ymd_opt(2018, 3, 26).unwrap();
+        let days = client.daily_bars(&ticker, day, day, calendar::nyse());
+        let days = days.await.unwrap();
+        let closes: Vec<_> = days
+            .iter()
+            .map(|day| (day.close.get(), day.adjusted_close.map(|close| close.get())))
+            .collect();
+        assert_eq!(closes, [(168.3, expected)], "{adjusted}");
+    }
+}
+
+#[tokio::test]
+async fn an_odd_row_of_alpha_vantage_costs_nothing_but_itself() {
+    async fn fetch(body: String) -> Result<market_data::FetchedBars, VendorError> {
+        let server = VendorServer::start(move |_| Answer::json(body.clone())).await;
+        let key = "some-key-of-alpha".to_owned();
+        let client = AlphaVantageClient::new(&server.connection, key.into()).unwrap();
+        let request = MonthRequest {
+            ticker: Ticker::parse("MSFT").unwrap(),
+            month_of: NaiveDate::from_ymd_opt(2017, 12, 1).unwrap(),
+            as_of: at(1_600_000_000),
+            grace: TimeDelta::seconds(1),
+        };
+        client.intraday_bars(&request, calendar::nyse()).await
+    }
+    let row = |open: &str| {
+        format!(
+            r#"{{"1. open":{open},"2. high":"86.5","3. low":"86.3","4. close":"86.5","5. volume":"10494"}}"#
+        )
+    };
+    let table = |rows: &str| {
+        format!(
+            r#"{{"Meta Data":{{"1. Information":null,"4. Interval":"1min","6. Time Zone":"US/Eastern"}},
+            "Time Series (1min)":{{{rows}}}}}"#
+        )
+    };
+    let good = row("\"86.4\"");
+    for (odd, bars) in [
+        (row("86.4"), 2),
+        (row("null"), 1),
+        (row("\"NaN\""), 1),
+        (row("[]"), 1),
+        ("null".to_owned(), 1),
+        ("7".to_owned(), 1),
+    ] {
+        let rows =
+            format!(r#""2017-12-18 09:30:00":{good},"2017-12-18 09:31:00":{odd},"soon":{good}"#);
+        let fetched = fetch(table(&rows)).await.unwrap();
+        assert_eq!(
+            (fetched.closed.len(), fetched.rejected.len()),
+            (bars, 2 - bars),
+            "{odd}"
+        );
+        assert_eq!(fetched.rejected_events.len(), 1, "{odd}");
+    }
+    let csv = "time,open,high,low,close,volume\n2017-12-18 16:00:00,86.4,86.5,86.3,86.5,1102\n\
+               soon,86.4,86.5,86.3,86.5,1102\n2017-12-18 15:59:00,86.4\n";
+    let fetched = fetch(csv.to_owned()).await.unwrap();
+    assert_eq!((fetched.closed.len(), fetched.rejected.len()), (1, 1));
+    assert_eq!(fetched.rejected_events.len(), 1);
+    let error = fetch(table(&format!("\"soon\":{good}"))).await.unwrap_err();
+    assert!(matches!(error, VendorError::Shape { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn words_of_no_refusal_cost_no_story() {
+    let body = r#"{"status":"ok","code":null,"message":null,"totalResults":2,"articles":[7,{"source":{"name":"M"},
+        "title":"T","url":"https://a.b","publishedAt":"2020-05-03T09:00:00Z"}]}"#;
+    let server = VendorServer::start(move |_| Answer::json(body)).await;
+    let client = NewsApiClient::new(&server.connection, "some-key-of-news".to_owned().into());
+    let ticker = Ticker::parse("AAPL").unwrap();
+    let client = client.unwrap();
+    let stories = client.articles(&ticker, "Apple", at(0), at(1)).await;
+    assert_eq!(stories.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -303,6 +494,11 @@ async fn outages_can_be_retried() {
         Answer::status(503, "text/plain", "upstream connect error"),
         Answer::status(200, "text/html", "<html>Will be right back</html>"),
         Answer::status(200, "application/json", ""),
+        Answer::status(
+            503,
+            "application/json",
+            r#"{"chart":{"result":null,"error":{"code":"Unavailable","description":"later"}}}"#,
+        ),
     ] {
         let error = fetch(answer).await.unwrap_err();
         assert!(

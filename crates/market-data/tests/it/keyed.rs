@@ -230,7 +230,7 @@ async fn a_vendor_may_name_its_own_pause() {
 #[tokio::test]
 async fn each_check_is_one_cheap_request() {
     let (connection, calls, _folder) =
-        vendor(|| StatusCode::SERVICE_UNAVAILABLE.into_response()).await;
+        vendor(|| StatusCode::TOO_MANY_REQUESTS.into_response()).await;
     let key = || KEY.to_owned().into();
     let checks = [
         YahooClient::new(&connection).unwrap().check().await,
@@ -254,7 +254,7 @@ async fn each_check_is_one_cheap_request() {
     ];
     for check in &checks {
         assert!(
-            matches!(check, Err(VendorError::Server { .. })),
+            matches!(check, Err(VendorError::RateLimited { .. })),
             "{check:?}"
         );
     }

@@ -176,6 +176,36 @@ async fn a_long_series_is_fetched_page_by_page() {
 }
 
 #[tokio::test]
+async fn an_odd_observation_costs_nothing_but_itself() {
+    let row = |period: &str, value: Value| json!({"realtime_start": "2026-01-02", "date": period, "value": value});
+    let rows = vec![
+        row("2025-09-01", json!("4.12")),
+        row("2025-10-01", json!(4.5)),
+        row("2025-11-01", Value::Null),
+        row("2025-12-01", json!("n/a")),
+        row("soon", json!("4.5")),
+        json!({"realtime_start": null, "date": "2026-01-01", "value": "4.5"}),
+        Value::Null,
+    ];
+    let csv = "observation_date,DGS10\n2025-09-01,4.12\nsoon,4.5\n2025-10-01,n/a\n2025-11-01\n2025-12-01,.\n";
+    let router = Router::new()
+        .route("/graph/fredgraph.csv", get(move || async move { csv }))
+        .fallback(get(move |Query(parameters): Query<Parameters>| {
+            let rows = rows.clone();
+            async move { page(&parameters, "observations", rows) }
+        }));
+    let (connection, _folder) = serve(router).await;
+    let client = FredClient::new(&connection, Some("some-key-of-fred".into())).unwrap();
+    let values = |rows: Vec<FredObservation>| -> Vec<Option<f64>> {
+        rows.iter().map(|row| row.value).collect()
+    };
+    let rows = client.observations(&series()).await.unwrap();
+    assert_eq!(values(rows), [Some(4.12), Some(4.5), None]);
+    let graph = client.graph(&series()).await.unwrap();
+    assert_eq!(values(graph), [Some(4.12), None]);
+}
+
+#[tokio::test]
 async fn the_graph_needs_no_key_and_has_no_vintages() {
     let csv =
         "observation_date,DGS10\n2025-09-01,4.12\n2025-10-01,\n2025-11-01,.\n2025-12-01,-0.5\n";
