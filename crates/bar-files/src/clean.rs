@@ -28,6 +28,8 @@ pub struct CleaningReport {
     pub duplicates: usize,
     /// Rows dropped because another row of the same ticker and minute is fuller: it has the larger volume.
     pub overruled: usize,
+    /// The minutes of each ticker that have rows of different values, ascending.
+    pub twofold: BTreeMap<Ticker, Vec<DateTime<Utc>>>,
     /// Rows that stood after a later minute of their ticker: sorted into place.
     pub out_of_order: usize,
     /// Rows of other stocks than the one that is wanted.
@@ -265,6 +267,7 @@ impl Collector {
                 series.bars.sort_by_key(|bar| bar.start); // stable: rows of one minute stay in file order
             }
             let report = &mut self.report;
+            let mut twofold: Vec<DateTime<Utc>> = Vec::new();
             // `dedup_by` hands over the later row first and drops it when told so. Of two rows of a minute the fuller
             // one is the bar, as in a vendor's answer.
             series.bars.dedup_by(|later, kept| {
@@ -275,10 +278,16 @@ impl Collector {
                     report.duplicates += 1;
                 } else {
                     report.overruled += 1;
+                    if twofold.last() != Some(&kept.start) {
+                        twofold.push(kept.start);
+                    }
                     *kept = kept.or_fuller(*later);
                 }
                 true
             });
+            if !twofold.is_empty() {
+                report.twofold.insert(series.ticker.clone(), twofold);
+            }
             if !series.bars.is_empty() {
                 bars.insert(series.ticker, series.bars);
             }

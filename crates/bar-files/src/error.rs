@@ -118,6 +118,22 @@ pub enum BarFileError {
         /// Minutes from bar to bar.
         minutes: i64,
     },
+    /// Bars of another interval stand among those of one minute.
+    #[error("{}: on {day} the bars of {ticker} from {first} to {last} in New York are {minutes} minutes apart, or a second row each {minutes} minutes, among bars of one minute: take the rows of {minutes} minutes out of the file", path.display())]
+    MixedIntervals {
+        /// The file.
+        path: PathBuf,
+        /// The first stock concerned.
+        ticker: Ticker,
+        /// Its first day with such bars, New York date.
+        day: NaiveDate,
+        /// Minutes from one of them to the next.
+        minutes: i64,
+        /// The first of them, wall clock of New York.
+        first: String,
+        /// The last.
+        last: String,
+    },
     /// There is one row a day.
     #[error("{}: {ticker} has one row a day: Tandem works on bars of one minute", path.display())]
     DailyBars {

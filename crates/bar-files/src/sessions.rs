@@ -38,7 +38,9 @@ impl BarFile {
     ) -> Result<(), BarFileError> {
         let mut survey = Survey::default();
         for (ticker, bars) in &self.bars {
-            survey.add(path, ticker, bars, calendar)?;
+            let twofold = self.report.twofold.get(ticker);
+            let twofold = twofold.map(Vec::as_slice).unwrap_or_default();
+            survey.add(path, ticker, bars, twofold, calendar)?;
         }
         survey.judge(path, calendar)?;
         for bars in self.bars.values_mut() {
@@ -86,11 +88,13 @@ struct Day {
 }
 
 impl Survey {
+    /// Adds a ticker's bars, and the minutes of it that have different rows.
     fn add(
         &mut self,
         path: &Path,
         ticker: &Ticker,
         bars: &[Bar],
+        twofold: &[DateTime<Utc>],
         calendar: &Calendar,
     ) -> Result<(), BarFileError> {
         let wrong_interval = |day, minutes| BarFileError::WrongInterval {
@@ -126,18 +130,31 @@ impl Survey {
                         .get_or_insert((moved, Day { date, first, last }));
                 }
             }
+            let starts = day.iter().map(|bar| bar.start);
+            let starts: Vec<DateTime<Utc>> =
+                starts.filter(|start| session.contains(*start)).collect();
             let mut steps = Steps::default();
-            let mut before: Option<&Bar> = None;
-            for bar in day.iter().filter(|bar| session.contains(bar.start)) {
-                if let Some(before) = before {
-                    let step = minutes(bar.start - before.start);
-                    *steps.entry(step).or_default() += 1;
-                    *all_steps.entry(step).or_default() += 1;
-                }
-                before = Some(bar);
+            for (before, start) in starts.iter().zip(starts.iter().skip(1)) {
+                let step = minutes(*start - *before);
+                *steps.entry(step).or_default() += 1;
+                *all_steps.entry(step).or_default() += 1;
             }
             if let Some(minutes) = interval(&steps) {
                 return Err(wrong_interval(date, minutes));
+            }
+            // Of two rows for a minute one is a bar of five minutes, say.
+            let from = twofold.partition_point(|start| *start < session.open);
+            let to = twofold.partition_point(|start| *start < session.close);
+            let twofold = twofold.get(from..to).unwrap_or_default();
+            if let Some((minutes, first, last)) = stretch(&starts).or_else(|| stretch(twofold)) {
+                return Err(BarFileError::MixedIntervals {
+                    path: path.to_owned(),
+                    ticker: ticker.clone(),
+                    day: date,
+                    minutes,
+                    first: clock(first),
+                    last: clock(last),
+                });
             }
         }
         if let (Some(minutes), Some(bar)) = (interval(&all_steps), bars.first()) {
@@ -238,10 +255,6 @@ impl Survey {
         if let Some(example) = proof
             && (by.is_some() || (outside > self.inside && !is_day_of_trading))
         {
-            let clock = |time: DateTime<Utc>| {
-                let time: NaiveTime = time.with_timezone(&New_York).time();
-                time.format("%H:%M").to_string()
-            };
             return Err(BarFileError::OutsideSessions {
                 path: path.to_owned(),
                 outside,
@@ -290,9 +303,32 @@ fn interval(steps: &Steps) -> Option<i64> {
             .filter(|(step, _)| **step % interval == 0)
             .map(|(_, count)| count)
             .sum();
-        let to_tell = (BITS_TO_TELL / interval.ilog2()) as usize;
-        all >= to_tell && multiples * 20 >= all * 19
+        all >= steps_to_tell(*interval) && multiples * 20 >= all * 19
     })
+}
+
+/// The first stretch of a day's starts that is of another interval: which, its first start and its last.
+fn stretch(starts: &[DateTime<Utc>]) -> Option<(i64, DateTime<Utc>, DateTime<Utc>)> {
+    INTERVALS.into_iter().find_map(|interval| {
+        let is_step = |before: &DateTime<Utc>, start: &DateTime<Utc>| {
+            (*start - *before).num_minutes() % interval == 0
+        };
+        let stretch = starts
+            .chunk_by(is_step)
+            .find(|stretch| stretch.len() > steps_to_tell(interval))?;
+        Some((interval, *stretch.first()?, *stretch.last()?))
+    })
+}
+
+/// How many steps tell an interval.
+const fn steps_to_tell(interval: i64) -> usize {
+    (BITS_TO_TELL / interval.ilog2()) as usize
+}
+
+/// Wall clock of New York.
+fn clock(time: DateTime<Utc>) -> String {
+    let time: NaiveTime = time.with_timezone(&New_York).time();
+    time.format("%H:%M").to_string()
 }
 
 fn date_of(bar: &Bar) -> NaiveDate {

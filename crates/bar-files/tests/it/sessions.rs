@@ -6,7 +6,7 @@ use bar_files::{BarFile, CleaningReport, LeftOut};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Bar, Ticker};
 
-use crate::time;
+use crate::{csv_file, time};
 
 /// A file of one stock: so many minutes from each start on, one each `step`.
 fn file(starts: &[&str], minutes: i64, step: i64) -> BarFile {
@@ -106,6 +106,54 @@ fn another_interval_is_refused() {
     let days: Vec<&str> = days.iter().map(String::as_str).collect();
     let error = kept(file(&days, 1, 1)).unwrap_err();
     assert!(error.contains("one row a day"), "{error}");
+}
+
+#[test]
+fn another_interval_among_minutes_of_the_same_day_is_refused_with_its_place() {
+    // One-minute bars up to noon and five-minute bars from there on.
+    let mut joined = file(&OPENS[..1], 150, 1);
+    let coarse = file(&["2018-02-20T17:00:00Z"], 240, 5);
+    for (bars, coarse) in joined.bars.values_mut().zip(coarse.bars.values()) {
+        bars.extend(coarse);
+    }
+    let error = kept(joined).unwrap_err();
+    assert!(
+        error.contains(
+            "on 2018-02-20 the bars of AAPL from 12:00 to 15:55 in New York are 5 minutes apart"
+        ),
+        "{error}"
+    );
+    // Both for the same hours, one file behind the other; the second day is of one minute only.
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = String::new();
+    for (opens, minutes, step, volume) in [(&OPENS[..], 390, 1, 100), (&OPENS[1..], 240, 5, 500)] {
+        for bars in file(opens, minutes, step).bars.values() {
+            for bar in bars {
+                let start = bar.start.to_rfc3339();
+                rows += &format!("AAPL,{start},10,10,10,10,{volume}\n");
+            }
+        }
+    }
+    let read = bar_files::read_bars(&csv_file(folder.path(), &rows)).unwrap();
+    assert_eq!(read.report.overruled, 48);
+    let error = kept(read).unwrap_err();
+    assert!(
+        error.contains("on 2018-02-21 the bars of AAPL from 09:30 to 13:25 in New York")
+            && error.contains("a second row each 5 minutes")
+            && error.ends_with("take the rows of 5 minutes out of the file"),
+        "{error}"
+    );
+    // A few later values of minutes are no interval.
+    let rows: String = (0..40)
+        .flat_map(|minute| vec![minute; if minute % 13 == 0 { 2 } else { 1 }])
+        .enumerate()
+        .map(|(row, minute)| format!("AAPL,2018-02-20T15:{minute:02}:00Z,10,10,10,10,{row}\n"))
+        .collect();
+    let read = bar_files::read_bars(&csv_file(folder.path(), &rows)).unwrap();
+    assert_eq!(
+        (read.report.overruled, kept(read)),
+        (4, Ok((40, Vec::new())))
+    );
 }
 
 #[test]
