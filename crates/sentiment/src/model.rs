@@ -58,7 +58,7 @@ impl SentimentModel {
             .transpose()
     }
 
-    /// Stored with each score: `lexicon-2`, or the transformer's name with the first digits of its checksum.
+    /// Stored with each score: `lexicon-3`, or the transformer's name with the first digits of its checksum.
     pub fn name(&self) -> &str {
         match self {
             Self::Transformer(transformer) => transformer.name(),

@@ -116,6 +116,32 @@ impl Evidence {
             if told.get(index) == Some(&true) {
                 continue;
             }
+            // "Short sellers lose money".
+            if meaning == Meaning::Worsens
+                && let Some(shorts) = losing_shorts(terms, index)
+            {
+                mark(told, shorts);
+                let denied = if is_denying(terms.get(index + 1)) {
+                    -1.0
+                } else {
+                    1.0
+                };
+                self.moved(denied * polarity(terms, index) * weight);
+                continue;
+            }
+            // "Loses no customers", "cut none of its jobs".
+            if is_denying(terms.get(index + 1)) {
+                match (meaning, object_of(terms, index + 1, object)) {
+                    (verb, Some((found, place))) if let Some(said) = effect(verb, found) => {
+                        mark(told, place);
+                        self.moved(-said * polarity(terms, index) * weight);
+                        continue;
+                    }
+                    // "Loses no sleep".
+                    (Meaning::Worsens, None) => continue,
+                    _ => {}
+                }
+            }
             let (direction, found) = match meaning {
                 // "slipped to a loss", "swung to a profit": where it ends says all.
                 Meaning::Move(_) | Meaning::Fades | Meaning::Worsens | Meaning::Swing
@@ -133,9 +159,7 @@ impl Evidence {
                 }
                 // "The sales decline slows".
                 Meaning::Move(direction) if fades(terms, index + 1) => {
-                    if let Some(told) = told.get_mut(index + 1) {
-                        *told = true;
-                    }
+                    mark(told, index + 1);
                     (-direction, subject(terms.get(..index).unwrap_or_default()))
                 }
                 // "Pares gains", "loses approval".
@@ -161,6 +185,13 @@ impl Evidence {
                         continue;
                     }
                 },
+                // Whose loss it is, is no blame of their own.
+                Meaning::Loss => {
+                    if let Some(shorts) = shorts_of_loss(terms, index) {
+                        mark(told, shorts);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let direction = direction * polarity(terms, index) * surprise(terms, index);
@@ -170,13 +201,15 @@ impl Evidence {
                 continue;
             }
             match found {
+                Some((Found::Loss, place)) if shorts_of_loss(terms, place).is_some() => {
+                    mark(told, place);
+                    self.moved(direction * weight);
+                }
                 Some((Found::Loss, place)) => {
                     losses_explained |= direction < 0.0;
                     // "Can't stem losses" does not deny them.
-                    if polarity(terms, index) < 0.0
-                        && let Some(told) = told.get_mut(place)
-                    {
-                        *told = true;
+                    if polarity(terms, index) < 0.0 {
+                        mark(told, place);
                     }
                     self.moved(-direction * weight);
                 }
@@ -185,10 +218,8 @@ impl Evidence {
                     self.moved(-direction * weight);
                 }
                 Some((Found::Good, place)) => {
-                    if direction < 0.0
-                        && let Some(told) = told.get_mut(place)
-                    {
-                        *told = true;
+                    if direction < 0.0 {
+                        mark(told, place);
                     }
                     self.moved(direction * weight);
                 }
@@ -209,6 +240,10 @@ impl Evidence {
                 Kind::Known(Meaning::Judgement(strength) | Meaning::Trouble(strength)) => {
                     self.judged(strength * polarity(), weight);
                 }
+                Kind::Known(Meaning::Shorts { alone, .. }) => {
+                    self.judged(alone * polarity(), weight);
+                }
+                Kind::Known(Meaning::ForShorts) => self.judged(-polarity(), weight),
                 Kind::Known(Meaning::Guides(sign)) => {
                     self.judged(2.0 * sign * polarity(), weight);
                 }
@@ -234,12 +269,17 @@ impl Evidence {
                     Some(Comparison::Worse) => self.worse += weight,
                     None => {}
                 },
+                Kind::Known(Meaning::Loss) if shorts_of_loss(terms, index).is_some() => {
+                    self.moved(polarity() * weight);
+                }
                 Kind::Known(Meaning::Loss) if polarity() < 0.0 => self.moved(weight),
                 Kind::Known(Meaning::Loss) => self.loss += weight,
                 Kind::Known(Meaning::Thing(sign)) if sign != 0.0 => {
                     self.things += 1.0;
                     if is_denied(terms, index) {
                         self.moved(-sign * weight);
+                    } else if sign < 0.0 && is_not_ruled_out(terms, index) {
+                        self.judged(-1.0, weight);
                     }
                 }
                 Kind::Known(Meaning::Business) if polarity() < 0.0 => self.judged(-1.0, weight),
@@ -247,7 +287,7 @@ impl Evidence {
                 Kind::Known(Meaning::Business)
                     if matches!(object_of(terms, index, object), Some((Found::Trouble, _))) => {}
                 Kind::Known(Meaning::Business) => self.business += weight,
-                Kind::Known(Meaning::Plan) => self.plans += 1.0,
+                Kind::Known(Meaning::Plan | Meaning::NotRuledOut) => self.plans += 1.0,
                 Kind::Number { .. } => self.figures += 1.0,
                 _ => {}
             }
@@ -352,6 +392,8 @@ fn says_something(terms: &[Term], index: usize) -> bool {
                         | Meaning::Fades
                         | Meaning::Worsens
                         | Meaning::Judgement(_)
+                        | Meaning::Shorts { .. }
+                        | Meaning::ForShorts
                         | Meaning::Guides(_)
                         | Meaning::Intense
                         | Meaning::Trouble(_)
@@ -367,19 +409,30 @@ fn says_something(terms: &[Term], index: usize) -> bool {
 
 /// -1 after a negation, else 1; after two of them it is 1 again.
 fn polarity(terms: &[Term], index: usize) -> f32 {
-    let negations = terms_before(terms, index, NEGATION_REACH)
-        .filter(|term| {
-            matches!(
-                term.kind,
-                Kind::Known(Meaning::Negation | Meaning::No | Meaning::Failure)
-            )
-        })
-        .count();
-    if negations.is_multiple_of(2) {
-        1.0
-    } else {
-        -1.0
+    let mut polarity = 1.0;
+    for (offset, term) in terms_before(terms, index, NEGATION_REACH).enumerate() {
+        match term.kind {
+            // The negations before it are its own: "nobody can rule out a recession".
+            Kind::Known(Meaning::RulesOut) => {
+                return -polarity * self::polarity(terms, index - 1 - offset);
+            }
+            Kind::Known(meaning) if meaning.negates() => polarity = -polarity,
+            _ => {}
+        }
     }
+    polarity
+}
+
+/// Whether it is said that the bad thing at `index` may come: "cannot rule out default", "a default is not ruled out".
+fn is_not_ruled_out(terms: &[Term], index: usize) -> bool {
+    let is_said = |place: usize| match terms.get(place).map(|term| term.kind) {
+        Some(Kind::Known(Meaning::NotRuledOut)) => true,
+        Some(Kind::Known(Meaning::RulesOut)) => polarity(terms, place) < 0.0,
+        _ => false,
+    };
+    let before = terms_before(terms, index, NEGATION_REACH).count();
+    let after = terms_after(terms, index, PHRASE_REACH).count();
+    (index - before..index + 1 + after).any(is_said)
 }
 
 /// Those of the same clause, the nearest first.
@@ -569,6 +622,12 @@ fn tell(terms: &[Term], told: &mut [bool], place: usize) {
     }
 }
 
+fn mark(told: &mut [bool], place: usize) {
+    if let Some(told) = told.get_mut(place) {
+        *told = true;
+    }
+}
+
 fn direction(term: &Term) -> Option<f32> {
     match term.kind {
         Kind::Known(meaning) => meaning.direction(),
@@ -646,7 +705,73 @@ fn intensified(terms: &[Term], index: usize) -> f32 {
 
 /// "No growth", "without a loss".
 fn is_denied(terms: &[Term], index: usize) -> bool {
-    terms_before(terms, index, NO_REACH).any(|term| term.kind == Kind::Known(Meaning::No))
+    terms_before(terms, index, NO_REACH)
+        .any(|term| matches!(term.kind, Kind::Known(Meaning::No | Meaning::Averts)))
+}
+
+/// Whether a term right behind a verb denies what the verb acts on.
+fn is_denying(term: Option<&Term>) -> bool {
+    term.is_some_and(|term| matches!(term.kind, Kind::Known(Meaning::Negation | Meaning::No)))
+}
+
+/// What a verb says that acts on something: good (positive) or bad news, or nothing where it is no such verb.
+fn effect(verb: Meaning, on: Found) -> Option<f32> {
+    let direction = match verb {
+        Meaning::Worsens => return Some(-1.0),
+        Meaning::Lift if on == Found::Trouble => -1.0,
+        Meaning::Lift => 1.0,
+        Meaning::Ends { .. } => -1.0,
+        _ => verb.direction()?,
+    };
+    Some(match on {
+        Found::Loss | Found::Trouble => -direction,
+        Found::Thing(sign) => sign * direction,
+        Found::Good => direction,
+    })
+}
+
+/// Those who lose at `index`, where they gain by the fall of the stock: "short sellers of Acme lose".
+fn losing_shorts(terms: &[Term], index: usize) -> Option<usize> {
+    let before = terms.get(..index)?;
+    let shorts = before
+        .iter()
+        .rposition(|term| matches!(term.kind, Kind::Known(Meaning::Shorts { .. })))?;
+    let between = before.get(shorts + 1..)?;
+    let is_auxiliary =
+        |term: &Term| matches!(term.kind, Kind::Known(Meaning::Article | Meaning::Negation));
+    let of_somebody = between.split_first().is_some_and(|(first, rest)| {
+        matches!(
+            first.kind,
+            Kind::In | Kind::Known(Meaning::Link | Meaning::Versus)
+        ) && rest.iter().all(|term| {
+            is_auxiliary(term) || matches!(term.kind, Kind::Other | Kind::Number { .. })
+        })
+    });
+    (of_somebody || between.iter().all(is_auxiliary)).then_some(shorts)
+}
+
+/// Those whose loss stands at `index`, where they gain by the fall of the stock: "short sellers face a loss", "losses mount
+/// for short sellers".
+fn shorts_of_loss(terms: &[Term], index: usize) -> Option<usize> {
+    let given = terms_after(terms, index, OBJECT_REACH)
+        .position(|term| term.kind == Kind::Known(Meaning::ForShorts));
+    if let Some(offset) = given {
+        return Some(index + 1 + offset);
+    }
+    let kind = |place: usize| terms.get(place).map(|term| term.kind);
+    let is_amount = |place: &usize| {
+        matches!(
+            kind(*place),
+            Some(Kind::Number { .. } | Kind::Known(Meaning::Article | Meaning::Intense))
+        )
+    };
+    let verb = (0..index).rev().find(|place| !is_amount(place))?;
+    let shorts = verb.checked_sub(1)?;
+    let are_shorts = matches!(
+        kind(shorts),
+        Some(Kind::Known(Meaning::Shorts { noun: true, .. }))
+    );
+    (are_shorts && kind(verb) == Some(Kind::Other)).then_some(shorts)
 }
 
 /// Whether a move at `index` is one of a rating: "cut Acme to hold".

@@ -15,7 +15,7 @@ use self::{
 use crate::SentimentError;
 
 /// Stored with each score. A change of vocabulary, rules or calibration is another model and takes another number.
-const NAME: &str = "lexicon-2";
+const NAME: &str = "lexicon-3";
 
 /// VADER with a finance vocabulary.
 ///

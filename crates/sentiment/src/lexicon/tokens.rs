@@ -113,10 +113,7 @@ impl Reading {
     pub(super) fn unknown_words(&self) -> String {
         let mut words = String::with_capacity(self.text.len());
         for term in &self.terms {
-            let negates = matches!(
-                term.kind,
-                Kind::Known(Meaning::Negation | Meaning::No | Meaning::Failure)
-            );
+            let negates = matches!(term.kind, Kind::Known(meaning) if meaning.negates());
             if negates || term.kind == Kind::Other {
                 words.push_str(self.text.get(term.place.clone()).unwrap_or_default());
                 words.push(' ');

@@ -35,6 +35,15 @@ pub(super) enum Meaning {
     Hits,
     /// Blame that turns into praise where it eases or ends: a lawsuit, fears.
     Trouble(f32),
+    /// Those who gain where the stock falls.
+    Shorts {
+        /// Their judgement where they do not lose.
+        alone: f32,
+        /// Whether the word is no verb too: *bears* is one.
+        noun: bool,
+    },
+    /// The same, said of the loss before it: "losses mount for short sellers".
+    ForShorts,
     /// Puts an end to something.
     Ends {
         /// Its judgement where nothing is said to end.
@@ -56,6 +65,12 @@ pub(super) enum Meaning {
     Negation,
     /// A negation of the thing right behind it as well: "no growth".
     No,
+    /// The same, but not of what the verb before it acts on: "grows without debt".
+    Averts,
+    /// A negation, and what may come where it is negated itself: "nobody rules out a default".
+    RulesOut,
+    /// Introduces what may come: "cannot rule out a default".
+    NotRuledOut,
     /// A negation that is bad news by itself: "fails to".
     Failure,
     /// More (1) or less (-1) than was held likely.
@@ -92,6 +107,14 @@ impl Meaning {
             Self::Fades | Self::Worsens => Some(-1.0),
             _ => None,
         }
+    }
+
+    /// Whether what follows is turned round.
+    pub(super) const fn negates(self) -> bool {
+        matches!(
+            self,
+            Self::Negation | Self::No | Self::Averts | Self::RulesOut | Self::Failure
+        )
     }
 }
 
@@ -231,6 +254,13 @@ fn meaning_of_section(section: &str) -> Option<Meaning> {
         "beside" => Meaning::Beside,
         "negation" => Meaning::Negation,
         "no" => Meaning::No,
+        "averts" => Meaning::Averts,
+        "rules out" => Meaning::RulesOut,
+        "not ruled out" => Meaning::NotRuledOut,
+        "shorts -1" => shorts(-1.0, true),
+        "shorts 0" => shorts(0.0, true),
+        "bears" => shorts(-1.0, false),
+        "for shorts" => Meaning::ForShorts,
         "failure" => Meaning::Failure,
         "level 1" => Meaning::Level(1.0),
         "level -1" => Meaning::Level(-1.0),
@@ -252,6 +282,10 @@ fn meaning_of_section(section: &str) -> Option<Meaning> {
 
 const fn ends(alone: f32, also_good: bool) -> Meaning {
     Meaning::Ends { alone, also_good }
+}
+
+const fn shorts(alone: f32, noun: bool) -> Meaning {
+    Meaning::Shorts { alone, noun }
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ async fn a_wrong_file_is_thrown_away_and_nothing_is_installed() {
     );
     assert_eq!(
         SentimentModel::load(dir.path()).unwrap().name(),
-        "lexicon-2"
+        "lexicon-3"
     );
     // The right one is fetched from its beginning.
     let stand = stand_in(Behaviour::whole()).await;

@@ -162,7 +162,7 @@ async fn sources_agree_on_stories_and_one_that_fails_stops_no_other(pool: PgPool
         .unwrap();
     assert_eq!(apple.url.as_deref(), Some("https://example.com/apple"));
     let (model, sentiment) = apple.sentiment.clone().unwrap();
-    assert_eq!(model, "lexicon-2");
+    assert_eq!(model, "lexicon-3");
     assert!(sentiment.score() > 0.0);
 
     // A page of 2024 is known since it was seen.
@@ -306,7 +306,7 @@ async fn what_was_left_unread_is_read_at_the_next_start(pool: PgPool) {
     assert_eq!(read.len(), 100);
     for story in read {
         let (model, sentiment) = story.sentiment.unwrap();
-        assert_eq!(model, "lexicon-2");
+        assert_eq!(model, "lexicon-3");
         assert!(sentiment.score() < 0.0);
         let available_at = story.available_at.unwrap();
         assert!(
