@@ -11,6 +11,7 @@ use storage::{Gap, GapOutcome, GapReason};
 use crate::{
     IngestError, Ingestor, MissingStretch,
     backfill::{MARGIN, PATIENCE},
+    market_days::Answered,
     missing_stretches,
     round::{Failure, Job},
 };
@@ -49,12 +50,21 @@ impl GapReport {
 
 impl Ingestor {
     /// Looks for gaps in the sessions that are over, asks for the open ones again, once a day each, and gives up what
-    /// nobody has. What cannot be asked for now stays open.
+    /// nobody has. What cannot be asked for now stays open. Only a review, which asks for everybody first, finds days on
+    /// which nobody traded.
     ///
     /// # Errors
     /// [`IngestError::Storage`] when the database is lost.
     pub async fn mend_gaps(&mut self) -> Result<GapReport, IngestError> {
-        let mut report = self.find_gaps().await?;
+        self.mend_gaps_after(&Answered::default()).await
+    }
+
+    /// As [`Ingestor::mend_gaps`], after a refetch of the last week.
+    pub(crate) async fn mend_gaps_after(
+        &mut self,
+        answered: &Answered,
+    ) -> Result<GapReport, IngestError> {
+        let mut report = self.find_gaps(answered).await?;
         let now = self.source.time.now();
         let due: Vec<Gap> = storage::open_gaps(&self.book.pool)
             .await?
@@ -68,9 +78,9 @@ impl Ingestor {
         if !due.is_empty() {
             let asked = self.ask_for(&due).await?;
             report.is_incomplete |= asked.len() < due.len();
-            report.add(self.find_gaps().await?);
+            report.add(self.find_gaps(answered).await?);
             if self.ask_second_source_for(&due, &asked).await? > 0 {
-                report.add(self.find_gaps().await?);
+                report.add(self.find_gaps(answered).await?);
             }
             for gap in &asked {
                 storage::count_gap_attempt(&self.book.pool, gap, now).await?;
@@ -101,14 +111,14 @@ impl Ingestor {
 
     /// Compares what is stored with the calendar, opens new gaps and closes those that are filled. Hours in which nobody
     /// traded are no gaps of anybody's: these are written down as one finding.
-    async fn find_gaps(&self) -> Result<GapReport, IngestError> {
+    async fn find_gaps(&self, answered: &Answered) -> Result<GapReport, IngestError> {
         let now = self.source.time.now();
         let sessions = self.settled_sessions(now);
         let mut report = GapReport::default();
         let (Some(first), Some(last)) = (sessions.first(), sessions.last()) else {
             return Ok(report);
         };
-        let days = self.market_days(sessions, now).await?;
+        let days = self.market_days(sessions, answered, now).await?;
         for state in &self.book.tickers {
             let pool = &self.book.pool;
             let starts =
@@ -254,20 +264,21 @@ fn add(requests: &mut Vec<Request>, gap: &Gap, oldest: DateTime<Utc>) {
         last.gaps.push(gap.clone());
         return;
     }
-    // Only a stop can be longer than one request. It counts as asked for when its last part was.
+    // Only a stop can be longer than one request. It counts as asked for when its first part was, which is sent last.
     let mut from = start;
+    let mut gaps = vec![gap.clone()];
     while gap.end - from > MAX_SPAN {
         requests.push(Request {
             start: from,
             end: from + MAX_SPAN,
-            gaps: Vec::new(),
+            gaps: std::mem::take(&mut gaps),
         });
         from += MAX_SPAN;
     }
     requests.push(Request {
         start: from,
         end: gap.end,
-        gaps: vec![gap.clone()],
+        gaps,
     });
 }
 
@@ -311,4 +322,29 @@ pub(crate) fn by_need(gaps: &[Gap]) -> Vec<(Ticker, Vec<&Gap>)> {
         (missing(gaps_of_b), a).cmp(&(missing(gaps_of_a), b))
     });
     tickers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_of_many_requests_counts_as_asked_for_when_the_last_of_them_was() {
+        let start = DateTime::UNIX_EPOCH;
+        let stop = Gap::found(
+            Ticker::parse("KO").unwrap(),
+            start,
+            start + TimeDelta::days(15),
+            GapReason::Stopped,
+            3 * 390,
+            start,
+        );
+        let mut requests = Vec::new();
+        add(&mut requests, &stop, start);
+        let mut asked_for = Vec::new();
+        while let Some(sent) = requests.pop() {
+            asked_for.push(sent.gaps.len());
+        }
+        assert_eq!(asked_for, [0, 0, 1]);
+    }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use calendar::{OPEN_MINUTE_OF_DAY, Session};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{BAR_SECONDS, Ticker};
-use market_data::MAX_AGE;
+use market_data::MAX_SPAN;
 use storage::{Finding, Gap, GapOutcome, SoundCheck};
 
-use crate::{IngestError, Ingestor, backfill::MARGIN};
+use crate::{IngestError, Ingestor, PollReport, backfill::MARGIN, missing_stretches};
 
 /// The check that a finding is of.
 const NOBODY_TRADED: &str = "nobody_traded";
@@ -16,8 +16,16 @@ const NOBODY_TRADED: &str = "nobody_traded";
 /// Without a bar of anybody for so long before the close, the market has closed early.
 const EARLY_CLOSE: TimeDelta = TimeDelta::minutes(30);
 
-/// Fewer stocks may all be quiet, or halted, at one time.
+/// Fewer stocks may all have lost their bars, or be halted, at one time.
 const FEWEST_TICKERS: usize = 3;
+
+/// Whom a refetch of the last week brought an answer for: what they have no bar of in that week was not traded.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    tickers: Vec<Ticker>,
+    /// So many of them were not asked after all. Which ones is not told.
+    held_back: usize,
+}
 
 /// The sessions as the market kept them.
 #[derive(Debug, Default)]
@@ -36,14 +44,35 @@ struct Closed {
     session: Session,
     /// From when on, UTC: the open, or the end of the last bar of all.
     since: DateTime<Utc>,
+    /// End of the last bar of all before it, in this session or an earlier one, UTC; `None` before anybody's first bar.
+    traded_until: Option<DateTime<Utc>>,
 }
 
 impl Ingestor {
+    /// Whom the refetch of a review brought an answer for.
+    pub(crate) fn answered(&self, refetched: &PollReport) -> Answered {
+        let has_failed = |ticker: &Ticker| {
+            let mut failures = refetched.failures.iter();
+            failures.any(|(failed, _)| failed == ticker)
+        };
+        let states = self.book.tickers.iter();
+        Answered {
+            tickers: states
+                .filter(|state| !state.owes_history && !state.is_unknown())
+                .map(|state| state.ticker.clone())
+                .filter(|ticker| !has_failed(ticker))
+                .collect(),
+            held_back: refetched.held_back,
+        }
+    }
+
     /// Compares the sessions with what anybody traded, and writes a finding down for each in which nobody did: one, not
-    /// a gap for each stock. What traded after all is withdrawn.
+    /// a gap for each stock. What traded after all is withdrawn. `answered` comes from the refetch just before: the
+    /// lack of a bar tells only of what was asked for.
     pub(crate) async fn market_days(
         &self,
         sessions: &[Session],
+        answered: &Answered,
         now: DateTime<Utc>,
     ) -> Result<MarketDays, IngestError> {
         let (Some(first), Some(last)) = (sessions.first(), sessions.last()) else {
@@ -71,16 +100,24 @@ impl Ingestor {
                 .into_iter()
                 .filter(|finding| finding.check == NOBODY_TRADED)
                 .collect();
-        let was_found = |session: &Session| {
+        let was_found = |silence: &Closed| {
             let mut standing = standing.iter();
-            standing.any(|finding| finding.session == session.date)
+            standing.any(|finding| finding.session == silence.session.date)
         };
-        let answers = self.vendor_answers();
-        let oldest = now - (MAX_AGE - MARGIN);
-        let days = days(sessions, last_closes, |session| {
-            // Who was not asked, or asks for what the vendor no longer keeps, cannot tell.
-            was_found(session) || (answers && session.open > oldest)
-        });
+        // The refetch reaches no further back: of days before, perhaps nobody was asked.
+        let oldest = now - (MAX_SPAN - MARGIN);
+        let mut closed = Vec::new();
+        for silence in silences(sessions, &last_closes) {
+            if was_found(&silence)
+                || (silence.session.open >= oldest
+                    && self
+                        .is_told(&silence, sessions, &last_closes, answered)
+                        .await?)
+            {
+                closed.push(silence);
+            }
+        }
+        let days = MarketDays::of(sessions, last_closes, closed);
         let findings: Vec<Finding> = days
             .closed
             .iter()
@@ -104,14 +141,33 @@ impl Ingestor {
         Ok(days)
     }
 
-    /// Whether the vendor's last answers came, so that what is not there was not traded.
-    fn vendor_answers(&self) -> bool {
-        let states = self.book.tickers.iter();
-        let asked = states.filter(|state| !state.owes_history && !state.is_unknown());
-        self.shut_since.is_none() && asked.count() >= FEWEST_TICKERS
+    /// Whether enough stocks were asked for whose own rhythm does not explain the silence.
+    async fn is_told(
+        &self,
+        silence: &Closed,
+        sessions: &[Session],
+        last_closes: &BTreeMap<NaiveDate, DateTime<Utc>>,
+        answered: &Answered,
+    ) -> Result<bool, IngestError> {
+        // Other days on which nobody traded are no part of anybody's rhythm.
+        let has_rhythm = |session: &&Session| {
+            session.date == silence.session.date || last_closes.contains_key(&session.date)
+        };
+        let sessions: Vec<Session> = sessions.iter().filter(has_rhythm).copied().collect();
+        let (Some(first), Some(last)) = (sessions.first(), sessions.last()) else {
+            return Ok(false);
+        };
+        let pool = &self.book.pool;
+        let mut told = 0;
+        for ticker in &answered.tickers {
+            let starts = storage::bar_starts_between(pool, ticker, first.open, last.close).await?;
+            told += usize::from(silence.is_told_by(&starts, &sessions));
+        }
+        Ok(told >= FEWEST_TICKERS + answered.held_back)
     }
 
-    /// Closes gaps that were opened for hours in which nobody traded.
+    /// Closes gaps that were opened for hours in which nobody traded: the finding takes their place. They are not given
+    /// up: when it turns out that somebody traded, they are open again.
     pub(crate) async fn close_gaps_of_closures(
         &self,
         days: &MarketDays,
@@ -130,49 +186,75 @@ impl Ingestor {
             .iter()
             .filter(|gap| is_closure(gap))
         {
-            storage::close_gap(pool, gap, GapOutcome::NoData, now).await?;
+            storage::close_gap(pool, gap, GapOutcome::Superseded, now).await?;
         }
         Ok(())
     }
 }
 
-/// `may_decide` says of a session whether hours without a bar mean that nobody traded.
-fn days(
-    sessions: &[Session],
-    last_closes: BTreeMap<NaiveDate, DateTime<Utc>>,
-    may_decide: impl Fn(&Session) -> bool,
-) -> MarketDays {
-    let mut days = MarketDays::default();
-    let first = last_closes.keys().next().copied();
-    for session in sessions {
-        // Nothing is known of days before anybody's first bar.
-        let since = match last_closes.get(&session.date) {
-            None if first.is_some_and(|first| first < session.date) => session.open,
-            Some(close) if *close + EARLY_CLOSE <= session.close => *close,
-            _ => session.close,
-        };
-        if since == session.close || !may_decide(session) {
-            days.sessions.push(*session);
-            continue;
-        }
-        days.closed.push(Closed {
+/// The parts of sessions, each to its end, that nobody has a bar of and that are long enough to be a closure.
+fn silences(sessions: &[Session], last_closes: &BTreeMap<NaiveDate, DateTime<Utc>>) -> Vec<Closed> {
+    let silence = |session: &Session| {
+        let traded_until = last_closes
+            .range(..=session.date)
+            .next_back()
+            .map(|(_, close)| *close);
+        let since = traded_until.map_or(session.open, |until| until.max(session.open));
+        (since + EARLY_CLOSE <= session.close).then_some(Closed {
             session: *session,
             since,
-        });
-        if since > session.open {
-            days.sessions.push(Session {
-                close: since,
-                ..*session
-            });
+            traded_until,
+        })
+    };
+    sessions.iter().filter_map(silence).collect()
+}
+
+impl MarketDays {
+    fn of(
+        sessions: &[Session],
+        last_closes: BTreeMap<NaiveDate, DateTime<Utc>>,
+        closed: Vec<Closed>,
+    ) -> Self {
+        let as_kept = |session: &Session| {
+            let closed = closed.iter().find(|closed| closed.session == *session);
+            let close = closed.map_or(session.close, |closed| closed.since);
+            (close > session.open).then_some(Session { close, ..*session })
+        };
+        Self {
+            sessions: sessions.iter().filter_map(as_kept).collect(),
+            last_closes,
+            closed,
         }
     }
-    days.last_closes = last_closes;
-    days
 }
 
 impl Closed {
+    /// Whether one stock's silence tells of the market's: it traded until then, and its own rhythm makes so long a
+    /// pause improbable. `sessions` are those that the rhythm is taken from, and this one.
+    fn is_told_by(&self, starts: &[DateTime<Utc>], sessions: &[Session]) -> bool {
+        let Some(until) = self.traded_until else {
+            return false;
+        };
+        let before = |time: DateTime<Utc>| starts.partition_point(|start| *start < time);
+        // Who was silent before the others has a reason of his own: a halt, bars that are lost.
+        if before(until - EARLY_CLOSE) == before(until) {
+            return false;
+        }
+        // The pause is counted from the market's last bar on, as if that were the stock's own. Rhythm is judged after
+        // a bar: of a whole session, after one in its first minute.
+        let minute = TimeDelta::seconds(BAR_SECONDS);
+        let last = (self.since - minute).max(self.session.open);
+        let mut starts = starts.to_vec();
+        if let Err(place) = starts.binary_search(&last) {
+            starts.insert(place, last);
+        }
+        missing_stretches(&starts, sessions, |_| true)
+            .iter()
+            .any(|stretch| (stretch.start, stretch.end) == (last + minute, self.session.close))
+    }
+
     fn finding(&self, market: &Ticker, now: DateTime<Utc>) -> Finding {
-        let Self { session, since } = *self;
+        let Self { session, since, .. } = *self;
         let (date, traded) = (session.date, (since - session.open).num_minutes());
         let detail = if traded == 0 {
             format!(
@@ -222,7 +304,16 @@ mod tests {
     fn closures_and_early_closes_are_what_nobody_traded_in() {
         // Thursday to Tuesday: a closed Friday, a Monday that ends at 13:00.
         let last = closes(&[(1, 390), (3, 210), (4, 389)]);
-        let found = days(sessions(), last.clone(), |_| true);
+        let silent = silences(sessions(), &last);
+        let until: Vec<_> = silent.iter().map(|silence| silence.traded_until).collect();
+        let thursday = last[&sessions()[1].date];
+        let monday = last[&sessions()[3].date];
+        assert_eq!(
+            until,
+            [None, Some(thursday), Some(monday)],
+            "Wednesday is before anybody's first bar"
+        );
+        let found = MarketDays::of(sessions(), last.clone(), silent[1..].to_vec());
         let market = Finding::market();
         let findings: Vec<String> = found
             .closed
@@ -242,26 +333,51 @@ mod tests {
             "{findings:?}"
         );
         let minutes: Vec<u32> = found.sessions.iter().map(Session::minutes).collect();
-        assert_eq!(
-            minutes,
-            [390, 390, 210, 390],
-            "Wednesday is before anybody's first bar"
-        );
-        // As long as the vendor does not answer, nobody knows.
-        let unknown = days(sessions(), last, |_| false);
-        assert_eq!(
-            (unknown.sessions.as_slice(), unknown.closed.len()),
-            (sessions(), 0)
-        );
+        assert_eq!(minutes, [390, 390, 210, 390]);
+        // What nobody tells of stays as the calendar has it.
+        let unknown = MarketDays::of(sessions(), last, Vec::new());
+        assert_eq!(unknown.sessions, sessions());
     }
 
     #[test]
     fn a_quiet_last_quarter_of_an_hour_is_no_early_close() {
         let all: Vec<(usize, i64)> = (0..5).map(|place| (place, 375)).collect();
-        let found = days(sessions(), closes(&all), |_| true);
-        assert_eq!(
-            (found.sessions.as_slice(), found.closed.len()),
-            (sessions(), 0)
-        );
+        assert_eq!(silences(sessions(), &closes(&all)), []);
+    }
+
+    #[test]
+    fn only_a_stock_that_traded_until_then_and_rarely_rests_so_long_tells_of_an_early_close() {
+        // Tuesday is silent from 15:30 on.
+        let (tuesday, half_past) = (sessions()[4], 360);
+        let since = tuesday.open + TimeDelta::minutes(half_past);
+        let silence = Closed {
+            session: tuesday,
+            since,
+            traded_until: Some(since),
+        };
+        // A bar at the end of so many minutes, on Tuesday until that minute.
+        for (every, until, is_told) in [
+            (1, half_past, true),
+            (2, half_past, true),
+            // It may rest for half an hour of its own accord.
+            (6, half_past, false),
+            // It was halted at noon.
+            (1, 150, false),
+        ] {
+            let starts: Vec<DateTime<Utc>> = sessions()
+                .iter()
+                .flat_map(|session| {
+                    let end = if *session == tuesday { until } else { 390 };
+                    (0..end)
+                        .filter(move |minute| minute % every == every - 1)
+                        .map(move |minute| session.open + TimeDelta::minutes(minute))
+                })
+                .collect();
+            assert_eq!(
+                silence.is_told_by(&starts, sessions()),
+                is_told,
+                "a bar each {every} minutes, until {until}"
+            );
+        }
     }
 }

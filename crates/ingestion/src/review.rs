@@ -50,9 +50,11 @@ impl Ingestor {
     /// [`IngestError::Storage`] when the database is lost.
     pub async fn review(&mut self, quality: &QualitySettings) -> Result<ReviewReport, IngestError> {
         let week_ago = self.source.time.now() - MAX_SPAN;
+        let refetched = self.refetch(week_ago).await?;
+        let answered = self.answered(&refetched);
         Ok(ReviewReport {
-            refetched: self.refetch(week_ago).await?,
-            gaps: self.mend_gaps().await?,
+            refetched,
+            gaps: self.mend_gaps_after(&answered).await?,
             findings: self.check_quality(quality).await?,
         })
     }

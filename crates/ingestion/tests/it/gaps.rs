@@ -231,17 +231,93 @@ async fn gaps_that_were_opened_on_a_closed_day_are_not_asked_for_again(pool: PgP
     storage::record_gaps(&pool, &known, evening(22))
         .await
         .unwrap();
-    market.take_calls();
-    let report = ingestor.mend_gaps().await.unwrap();
-    assert_eq!(report.open, 0);
-    assert!(market.take_calls().is_empty());
+    let quality = QualitySettings::default();
+    let report = ingestor.review(&quality).await.unwrap();
+    assert_eq!(report.gaps.open, 0);
+    let closed = gaps(&pool).await;
+    assert_eq!(closed.len(), 3);
     assert!(
-        gaps(&pool)
-            .await
+        closed
             .iter()
-            .all(|gap| gap.outcome == Some(GapOutcome::NoData))
+            .all(|gap| (gap.attempts, gap.outcome) == (0, Some(GapOutcome::Superseded))),
+        "{closed:?}"
     );
     assert_eq!(findings_of_all(&pool).await.len(), 1);
+
+    // Somebody traded after all: what the others miss was not given up, and is asked for.
+    market.set_holes(&holes[1..]);
+    market.set_now(evening(23));
+    let report = ingestor.review(&quality).await.unwrap();
+    assert_eq!(report.gaps.open, 2);
+    let tries: Vec<u32> = gaps(&pool).await.iter().map(|gap| gap.attempts).collect();
+    assert_eq!(tries, [0, 1, 1]);
+    assert_eq!(findings_of_all(&pool).await, []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_day_before_the_week_that_is_asked_for_again_is_no_closure(pool: PgPool) {
+    let market = Market::open(evening(22)).await;
+    // Something is wrong with the vendor: three times it has nothing of that week.
+    market.set_holes(&TICKERS.map(|ticker| (ticker, at(7, 0, 0, 0), at(14, 0, 0, 0))));
+    let mut ingestor = market.ingestor(&pool, &TICKERS).await;
+    let report = ingestor.backfill().await.unwrap();
+    assert!(report.unfinished.is_empty());
+    market.set_holes(&[]);
+    let quality = QualitySettings::default();
+    let report = ingestor.review(&quality).await.unwrap();
+    assert_eq!(findings_of_all(&pool).await, []);
+    assert_eq!((report.gaps.filled, report.gaps.open), (3 * 5, 0));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn thin_stocks_that_rest_before_the_close_are_no_early_close(pool: PgPool) {
+    let market = Market::open(evening(22)).await;
+    // From the 19th on a bar every six minutes, and none in the last half hour of the 22nd.
+    let mut rests = vec![
+        (at(1, 0, 0, 0) - TimeDelta::days(30), at(19, 0, 0, 0)),
+        (at(22, 19, 30, 0), at(22, 20, 0, 0)),
+    ];
+    for day in 19..=22 {
+        let open = at(day, 13, 30, 0);
+        rests.extend((0..65).map(|bar| {
+            let from = open + TimeDelta::minutes(6 * bar);
+            (from, from + TimeDelta::minutes(5))
+        }));
+    }
+    let rests_of = |ticker| rests.iter().map(move |(from, to)| (ticker, *from, *to));
+    let holes: Vec<_> = TICKERS.into_iter().flat_map(rests_of).collect();
+    market.set_holes(&holes);
+    let mut ingestor = market.ingestor(&pool, &TICKERS).await;
+    ingestor.backfill().await.unwrap();
+    ingestor.review(&QualitySettings::default()).await.unwrap();
+    assert_eq!(count(&pool, "KO").await, 4 * 65 - 5);
+    assert_eq!(findings_of_all(&pool).await, []);
+    assert_eq!(gaps(&pool).await, []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_stock_that_the_vendor_does_not_answer_for_tells_of_no_closure(pool: PgPool) {
+    let market = Market::open(evening(21)).await;
+    let mut ingestor = market.ingestor(&pool, &TICKERS).await;
+    ingestor.backfill().await.unwrap();
+    market.set_holes(&TICKERS.map(|ticker| (ticker, at(22, 0, 0, 0), at(23, 0, 0, 0))));
+    market.fault(
+        "AAPL",
+        always(Answer::json("{\"chart\":{\"result\":[{\"me")),
+    );
+    let quality = QualitySettings::default();
+    let mut reviewed = Vec::new();
+    for hours in [0, 1] {
+        market.set_now(evening(22) + TimeDelta::hours(hours));
+        let report = ingestor.review(&quality).await.unwrap();
+        reviewed.push((report.gaps.open, findings_of_all(&pool).await.len()));
+        market.heal("AAPL");
+    }
+    assert_eq!(
+        reviewed,
+        [(3, 0), (0, 1)],
+        "two are too few, three are enough"
+    );
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -253,9 +329,8 @@ async fn a_vendor_that_is_away_is_no_closure(pool: PgPool) {
     for ticker in TICKERS {
         market.fault(ticker, always(Answer::status(503, "text/plain", "busy")));
     }
-    ingestor.poll().await.unwrap();
-    let report = ingestor.mend_gaps().await.unwrap();
-    assert_eq!((report.found, report.open), (3, 3));
+    let report = ingestor.review(&QualitySettings::default()).await.unwrap();
+    assert_eq!((report.gaps.found, report.gaps.open), (3, 3));
     assert_eq!(findings_of_all(&pool).await, []);
 }
 
