@@ -47,16 +47,17 @@ impl Change {
         self.log().abs() >= SMALLEST_VISIBLE
     }
 
-    /// Whether what was fetched at a moment is as it was traded before the change. Vendors restate their history in the
-    /// night before the ex-date, some in the evening: never before the last session on the old basis has closed.
-    fn is_surely_after(&self, fetched_at: DateTime<Utc>) -> bool {
+    /// Since when a vendor may send the bars before it restated, UTC; what was fetched earlier is as it was traded. Vendors
+    /// restate in the night before the ex-date, some in the evening: never before the last session on the old basis has
+    /// closed.
+    fn restated_from(&self) -> DateTime<Utc> {
         let last = calendar::nyse().last_closed(self.at);
-        last.is_some_and(|session| fetched_at < session.close)
+        last.map_or(DateTime::<Utc>::MIN_UTC, |session| session.close)
     }
 
-    /// Whether levels at a moment say something about those at its open.
-    fn is_near(&self, time: DateTime<Utc>) -> bool {
-        (time - self.at).abs() <= LEVEL_AGE
+    /// The part of a stretch about its open within which levels say something about it.
+    fn around(&self, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> (DateTime<Utc>, DateTime<Utc>) {
+        (from.max(self.at - LEVEL_AGE), to.min(self.at + LEVEL_AGE))
     }
 }
 
@@ -178,8 +179,9 @@ pub(crate) fn place(answer: Answer<'_>, changes: &[Change], stored: &[StoredBar]
             later: &applied,
         };
         // Bars that are stored as they were traded tell exactly, whatever the night did to prices.
+        let restated_from = change.restated_from();
         let times = seen
-            .by_bars(change, |row| change.is_surely_after(row.fetched_at))
+            .by_bars(change, |row| row.fetched_at < restated_from)
             .or_else(|| seen.by_level(change, expected))
             .or_else(|| seen.by_bars(change, |_| true));
         found.times = times.unwrap_or(expected);
@@ -267,8 +269,7 @@ impl Seen<'_> {
         if !change.is_visible() {
             return None;
         }
-        let from = self.stretch.0.max(change.at - LEVEL_AGE);
-        let to = self.stretch.1.min(change.at + LEVEL_AGE);
+        let (from, to) = change.around(self.stretch);
         let before = last_of(between(self.answer.bars, from, change.at))
             .map(|bar| self.level_of_answered(bar));
         let answered = first_of(between(self.answer.bars, change.at, to))
@@ -327,12 +328,12 @@ pub(crate) fn contradiction(
     answer: Option<Answer<'_>>,
 ) -> Option<f64> {
     let change = changes.get(place).filter(|change| change.is_visible())?;
-    let (from, _) = stretch(changes, place);
+    let (oldest, _) = change.around(stretch(changes, place));
     let later = changes.get(place + 1..).unwrap_or_default();
-    let oldest = from.max(change.at - LEVEL_AGE);
+    let restated_from = change.restated_from();
     let certain: Vec<&StoredBar> = rows_between(stored, oldest, change.at)
         .iter()
-        .filter(|row| change.is_surely_after(row.fetched_at))
+        .filter(|row| row.fetched_at < restated_from)
         .collect();
     let before = median_of(last_of(&certain).map(|row| level(row, later)));
     let after = level_after(changes, place, stored, answer);
@@ -349,10 +350,8 @@ fn level_after(
     answer: Option<Answer<'_>>,
 ) -> Option<f64> {
     let change = changes.get(place)?;
-    let (from, to) = (
-        change.at,
-        stretch(changes, place).1.min(change.at + LEVEL_AGE),
-    );
+    let from = change.at;
+    let (_, to) = change.around(stretch(changes, place));
     let later = changes.get(place + 1..).unwrap_or_default();
     let rows = first_of(rows_between(stored, from, to)).map(|row| level(row, later));
     median_of(rows).or_else(|| {
@@ -405,18 +404,20 @@ pub(crate) fn misplaced(
         .get(..stored.partition_point(before))
         .unwrap_or_default();
     let mut fetches: HashMap<DateTime<Utc>, bool> = HashMap::new();
-    for place in (1..=rows.len()).rev() {
-        let (older, newer) = rows.split_at(place);
+    let restated_from = change.restated_from();
+    for count in (1..=rows.len()).rev() {
+        let (older, newer) = rows.split_at(count);
         let Some(row) = older.last() else { continue };
-        if change.is_surely_after(row.fetched_at) || fetches.contains_key(&row.fetched_at) {
+        if row.fetched_at < restated_from || fetches.contains_key(&row.fetched_at) {
             continue;
         }
         let is_wrong_of =
             |row: &StoredBar| fetches.get(&row.fetched_at).is_some_and(|wrong| *wrong);
-        let is_near = |other: &&StoredBar| (other.bar.start - row.bar.start).abs() <= LEVEL_AGE;
+        let start = row.bar.start;
+        let is_near = |other: &&StoredBar| (other.bar.start - start).abs() <= LEVEL_AGE;
         let neighbours = first_of(newer).filter(is_near);
         let neighbour = median_of(neighbours.map(|other| level_if(other, is_wrong_of(other))))
-            .or_else(|| (newer.is_empty() && change.is_near(row.bar.start)).then_some(after));
+            .or_else(|| (newer.is_empty() && change.at - start <= LEVEL_AGE).then_some(after));
         let own = |is_wrong: bool| {
             let mates = older.iter().rev().take_while(is_near);
             let mates = mates.filter(|other| other.fetched_at == row.fetched_at);

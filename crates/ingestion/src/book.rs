@@ -296,13 +296,9 @@ impl TickerState {
         if !fresh.is_empty() {
             into.actions.push((as_of, fresh));
         }
-        let contradicted_days: Vec<NaiveDate> = contradicted
-            .iter()
-            .map(|(action, _)| action.ex_date)
-            .collect();
-        let contradicted = contradicted.iter();
-        into.findings
-            .extend(contradicted.map(|(action, step)| not_in_prices(action, *step, as_of)));
+        for (action, step) in &contradicted {
+            into.findings.push(not_in_prices(action, *step, as_of));
+        }
         let answer = Answer {
             bars: &fetched.closed,
             forming: fetched.forming.map(|trade| trade.price),
@@ -321,7 +317,7 @@ impl TickerState {
         let doubtful: BTreeSet<NaiveDate> = in_effect
             .filter(|applied| applied.times != 1 || !applied.is_seen)
             .map(|applied| ex_date(&applied.change))
-            .chain(contradicted_days)
+            .chain(contradicted.iter().map(|(action, _)| action.ex_date))
             .collect();
         let sound = opens_within(&fetched.closed, as_of)
             .filter(|session| !doubtful.contains(session))

@@ -78,6 +78,12 @@ async fn total_return(pool: &PgPool) -> Vec<f64> {
     .unwrap()
 }
 
+/// At 500 dollars, fetched when its session closed.
+async fn store_the_last_bar_before_the_split(pool: &PgPool) {
+    let last = bar("2020-08-28T19:59:00Z", 500.0, "2020-08-28T20:00:00Z");
+    upsert_bars(pool, &[last]).await.unwrap();
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn storing_twice_is_storing_once(pool: PgPool) {
     let actions = [split(), dividend("2020-11-06T14:30:00Z", 0.205)];
@@ -129,12 +135,7 @@ async fn a_later_report_corrects_and_an_earlier_one_does_not(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_turns_out_to_be_a_spin_off_does_not_adjust_twice(pool: PgPool) {
-    upsert_bars(
-        &pool,
-        &[bar("2020-08-28T19:59:00Z", 500.0, "2020-08-28T20:00:00Z")],
-    )
-    .await
-    .unwrap();
+    store_the_last_bar_before_the_split(&pool).await;
     let as_split = action("AAPL", SPLIT, ShareChange::Split { ratio: 1.25 });
     let as_spin_off = action("AAPL", SPLIT, ShareChange::SpinOff { ratio: 1.25 });
     store(&pool, &[as_split], FETCHED).await;
@@ -157,12 +158,7 @@ async fn what_turns_out_to_be_a_spin_off_does_not_adjust_twice(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_a_person_took_back_stays_so_when_its_kind_changes(pool: PgPool) {
-    upsert_bars(
-        &pool,
-        &[bar("2020-08-28T19:59:00Z", 500.0, "2020-08-28T20:00:00Z")],
-    )
-    .await
-    .unwrap();
+    store_the_last_bar_before_the_split(&pool).await;
     let as_split = action("AAPL", SPLIT, ShareChange::Split { ratio: 1.25 });
     let as_spin_off = action("AAPL", SPLIT, ShareChange::SpinOff { ratio: 1.25 });
     let apple = ticker("AAPL");
@@ -352,12 +348,7 @@ async fn dividends_are_taken_out_of_earlier_prices_only(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_is_announced_for_the_future_changes_nothing(pool: PgPool) {
-    upsert_bars(
-        &pool,
-        &[bar("2020-08-28T19:59:00Z", 500.0, "2020-08-28T20:00:00Z")],
-    )
-    .await
-    .unwrap();
+    store_the_last_bar_before_the_split(&pool).await;
     let announced = [
         action(
             "AAPL",
